@@ -1,0 +1,58 @@
+# profgen. `make` says what there is. Installing missing Debian packages, building images and recording take root.
+
+SHELL := /bin/bash
+IMAGES := .cache/images
+FUZZTIME := 10s
+SCRIPTS := $(wildcard scripts/*) testdata/images/build.sh .ci/run
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint generate fuzz bench fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## compile bin/profgen
+	go build -trimpath -o bin/profgen ./cmd/profgen
+
+demo: build ## record an nginx image, make its profile, and run it under that
+	scripts/install-missing demo
+	scripts/demo.sh
+
+test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
+	scripts/install-missing test engines
+	testdata/images/build.sh $(IMAGES) busybox static nginx redis memcached
+	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
+
+lint: ## gofmt, vet, shellcheck, staticcheck, govulncheck
+	@scripts/install-missing build lint
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "make fmt would change:" $$files; exit 1; }
+	go vet ./...
+	shellcheck $(SCRIPTS)
+	shellcheck --shell=bash --exclude=SC2034 testdata/images/recipes/*.sh # build.sh uses what they set
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	@echo govulncheck ./...
+	@output=$$(go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... 2>&1) || { \
+		status=$$?; printf '%s\n' "$$output"; \
+		[[ $$output == *"fetching vulnerabilities:"* ]] || exit $$status; \
+		echo 'govulncheck: NOT CHECKED: the vulnerability database is out of reach'; }
+
+generate: ## rebuild what go generate makes: tables and BPF objects
+	scripts/install-missing build generate
+	go generate ./...
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@git grep -Eo '^func Fuzz\w+' -- '*_test.go' | while IFS=: read -r file func; do \
+		echo "$${func#func } in $${file%/*}"; \
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" </dev/null || exit; \
+	done
+
+bench: ## measure what recording costs: ratios, and the bars they must keep (3 minutes; quiet machines only)
+	@scripts/install-missing bench
+	@go build -trimpath -o bin/bench ./internal/bench
+	@bin/bench
+
+fmt: ## gofmt the Go sources
+	gofmt -w $$(git ls-files '*.go')
+
+clean: ## remove what was built; the package cache in .cache/debian stays
+	rm -rf bin $(IMAGES)

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/profgen/profgen/gen"
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/gen/policy"
+	"github.com/profgen/profgen/internal/profiledir"
+)
+
+func generateCommand() *cli.Command {
+	return &cli.Command{
+		Name:         "generate",
+		Usage:        "make the files of a profile directory from its evidence",
+		ArgsUsage:    "DIR",
+		Flags:        generateFlags(),
+		OnUsageError: onUsageError,
+		Action: func(c *cli.Context) error {
+			dir, err := onlyArg(c, "DIR")
+			if err != nil {
+				return err
+			}
+			set, err := profiledir.Evidence(dir)
+			if err != nil {
+				return err
+			}
+			bundle, err := generate(c, dir, set)
+			if err != nil {
+				return err
+			}
+			summarize(c.App.ErrWriter, dir, bundle)
+			return nil
+		},
+	}
+}
+
+// generateFlags are the flags of every command that generates.
+func generateFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "name", Usage: "call the profile `NAME` instead of after the image"},
+		&cli.StringSliceFlag{Name: "keep", Usage: "allow system call or capability `NAME` whatever was recorded"},
+		&cli.StringSliceFlag{Name: "deny", Usage: "refuse system call or capability `NAME` whatever was recorded"},
+		&cli.StringSliceFlag{Name: "floor", Value: cli.NewStringSlice(gen.DefaultFloors()...), Usage: "let OCI runtime `NAME` start the container"},
+		&cli.BoolFlag{Name: "complain", Usage: "make an AppArmor profile that logs and forbids nothing"},
+		&cli.BoolFlag{Name: "allow-incomplete", Usage: "make a profile from evidence known to lack something"},
+	}
+}
+
+func generateOptions(c *cli.Context) gen.Options {
+	return gen.Options{
+		Options: policy.Options{
+			Name: c.String("name"),
+			Keep: c.StringSlice("keep"),
+			Deny: c.StringSlice("deny"),
+		},
+		Floors:          c.StringSlice("floor"),
+		AllowIncomplete: c.Bool("allow-incomplete"),
+		Complain:        c.Bool("complain"),
+	}
+}
+
+// cure says what to do about evidence that is incomplete.
+func cure(set evidence.Set) string {
+	const accept = "--allow-incomplete makes a profile all the same"
+	cures := map[evidence.GapKind]string{
+		evidence.Lost:           "record again with --fresh; " + accept,
+		evidence.Unfinished:     "record again: what was seen so far is kept; " + accept,
+		evidence.Unchecked:      "record again until the check succeeds; " + accept,
+		evidence.UnseenStart:    "record it from its start, with --image or a command; " + accept,
+		evidence.UnknownSyscall: "under the profile such a call answers ENOSYS, as it does on a kernel without it; " + accept,
+	}
+	return cures[set.Incomplete()[0].Kind]
+}
+
+// generate makes the files of dir from set.
+func generate(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, error) {
+	bundle, err := gen.Generate(set, generateOptions(c))
+	if errors.Is(err, gen.ErrIncomplete) {
+		return gen.Bundle{}, fmt.Errorf("%w\nprofgen: hint: %s", err, cure(set))
+	}
+	if err != nil {
+		return gen.Bundle{}, err
+	}
+	return bundle, profiledir.SaveBundle(dir, bundle)
+}
+
+// summarize tells in a few lines what a profile is, and what to do with it.
+func summarize(w io.Writer, dir string, b gen.Bundle) {
+	own, more := map[string]bool{}, map[string]bool{}
+	for _, r := range b.Policy.Syscalls {
+		if r.Block == policy.Workload || r.Block == policy.Execd {
+			own[r.Name] = true
+		} else {
+			more[r.Name] = true
+		}
+	}
+	fmt.Fprintf(w, "profile %s in %s\n", b.Name, dir)
+	fmt.Fprintf(w, "  system calls  %d for the workload, %d more for libc, the kernel and the container runtime\n", len(own), len(more))
+	fmt.Fprintf(w, "  capabilities  %s\n", orNone(b.Policy.Capabilities))
+	fmt.Fprintf(w, "  sockets       %s\n", orNone(sockets(b.Policy.Network)))
+	const most = 4
+	for i, warning := range b.Policy.Warnings {
+		if i == most {
+			fmt.Fprintf(w, "  and %d more warnings\n", len(b.Policy.Warnings)-most)
+			break
+		}
+		fmt.Fprintf(w, "  warning       %s\n", warning.Sentence)
+	}
+	fmt.Fprintf(w, "next: docker run $(profgen flags %s) IMAGE\n", dir)
+	fmt.Fprintf(w, "      where there is AppArmor, first: apparmor_parser --replace %s\n", filepath.Join(dir, gen.AppArmorFile))
+}
+
+func sockets(all []policy.Network) []string {
+	var out []string
+	for _, n := range all {
+		out = append(out, n.Family+"/"+n.Type)
+	}
+	return out
+}

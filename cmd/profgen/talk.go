@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/profgen/profgen/gen/policy"
+	"github.com/profgen/profgen/internal/record"
+)
+
+// talk is what profgen says while it works: one line that renews itself on a
+// terminal, nothing in a pipe.
+type talk struct {
+	w        io.Writer
+	terminal bool
+}
+
+func newTalk(w io.Writer) talk {
+	f, ok := w.(*os.File)
+	return talk{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+func (t talk) progress(p record.Progress) {
+	if !t.terminal {
+		return
+	}
+	// What is needed so far: checks that policy takes for needs. Before the
+	// workload has begun there is nothing to decide.
+	needed, _ := policy.Decide(p.Evidence, policy.Options{})
+	t.say("%s  %d system calls  %d capabilities  last new one %s ago",
+		p.Elapsed.Truncate(time.Second), p.Syscalls, len(needed.Capabilities), p.Quiet.Truncate(time.Second))
+}
+
+func (t talk) say(format string, args ...any) {
+	if t.terminal {
+		fmt.Fprintf(t.w, "\r\x1b[K"+format, args...)
+	}
+}
+
+func (t talk) clear() { t.say("") }

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
+	"github.com/profgen/profgen/internal/host"
+	"github.com/profgen/profgen/internal/image"
+	"github.com/profgen/profgen/internal/record"
+	"github.com/profgen/profgen/internal/sandbox"
+	"github.com/profgen/profgen/internal/sandbox/rootfs"
+	"github.com/profgen/profgen/profiles"
+)
+
+// containerFlags say which container to run and how.
+func containerFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "image", Usage: "run the image `REF`"},
+		&cli.StringFlag{Name: "bundle", Usage: "run the OCI bundle in folder `DIR`"},
+		&cli.StringFlag{Name: "platform", Usage: "run the image for `OS/ARCH`", DefaultText: "this machine's"},
+		&cli.StringFlag{Name: "runtime", Usage: "run containers with `NAME` (default: runc, or else crun)"},
+		&cli.StringFlag{Name: "network", Usage: "give the container a `NETWORK`: private, with no way out, or host", Value: "private"},
+		&cli.StringSliceFlag{Name: "publish", Aliases: []string{"p"}, Usage: "reach port CONTAINER at 127.0.0.1:HOST: `HOST:CONTAINER`"},
+		&cli.Int64Flag{Name: "max-image-size", Usage: "refuse images that unpack to more than `BYTES`", Value: rootfs.DefaultBytes},
+	}
+}
+
+func capAddFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "cap-add", Usage: "run the container with `CAP` beside Docker's default capabilities, or beside the bundle's own"}
+}
+
+// driveFlags say how the workload is made to work, and for how long.
+func driveFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "check", Usage: "stop the workload once the shell command `CMD` succeeds"},
+		&cli.DurationFlag{Name: "check-timeout", Usage: "give the check `DURATION` to succeed", Value: time.Minute},
+		&cli.DurationFlag{Name: "for", Usage: "stop the workload after `DURATION`; after the check, if there is one"},
+	}
+}
+
+// newContainer returns the container that the flags ask for, and its image if
+// it has one, for the caller to close.
+func newContainer(c *cli.Context, confinement sandbox.Confinement) (*sandbox.Container, error) {
+	rt, err := sandbox.FindRuntime(c.Context, c.String("runtime"))
+	if err != nil {
+		return nil, err
+	}
+	ct := &sandbox.Container{
+		Bundle: c.String("bundle"), Args: c.Args().Slice(), Runtime: rt, Stdio: sandbox.Inherit(),
+		Limits: rootfs.Limits{Bytes: c.Int64("max-image-size")}, Confinement: confinement,
+	}
+	switch network := c.String("network"); network {
+	case "host":
+		ct.HostNetwork = true
+	case "private":
+	default:
+		return nil, usage("network %q: want private or host", network)
+	}
+	for _, p := range c.StringSlice("publish") {
+		port, err := sandbox.ParsePort(p)
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+		ct.Ports = append(ct.Ports, port)
+	}
+	ct.Published = func(p sandbox.Port, at net.Addr) {
+		fmt.Fprintf(c.App.ErrWriter, "port %d is at %s\n", p.Container, at)
+	}
+	if c.IsSet("image") {
+		platform, err := image.ParsePlatform(c.String("platform"))
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+		if ct.Image, err = image.Open(c.Context, c.String("image"), platform); err != nil {
+			return nil, err
+		}
+	}
+	return ct, nil
+}
+
+// checker returns the check that the flags ask for, run by shell; nil if none.
+func checker(c *cli.Context, shell func(context.Context, string) ([]byte, error)) func(context.Context) error {
+	line := c.String("check")
+	if line == "" {
+		return nil
+	}
+	try := func(ctx context.Context) ([]byte, error) { return shell(ctx, line) }
+	return record.Until(try, c.Duration("check-timeout"))
+}
+
+// checkFlags refuses flags that would do nothing, before anything is done.
+func checkFlags(c *cli.Context) error {
+	contained := c.IsSet("image") || c.IsSet("bundle")
+	for _, f := range append(containerFlags(), capAddFlag()) {
+		if name := f.Names()[0]; c.IsSet(name) && !contained {
+			return usage("--%s is for containers: it wants --image or --bundle", name)
+		}
+	}
+	if c.IsSet("check") && c.String("check") == "" {
+		return usage("--check is empty: it would succeed whatever the workload does")
+	}
+	for _, d := range []string{"for", "check-timeout"} {
+		if c.Duration(d) < 0 || c.IsSet(d) && c.Duration(d) == 0 {
+			return usage("--%s %s: want a time above zero", d, c.Duration(d))
+		}
+	}
+	for _, name := range c.StringSlice("cap-add") {
+		if _, ok := abi.CapabilityNumber(capability(name)); !ok {
+			return usage("--cap-add %s: no such capability", name)
+		}
+	}
+	return nil
+}
+
+// capability spells a capability as the kernel does.
+func capability(name string) string {
+	return "CAP_" + strings.TrimPrefix(strings.ToUpper(name), "CAP_")
+}
+
+// openConfinement is what a container is recorded under: a bundle's own
+// capabilities, or else Docker's default ones, and what the user adds, and a
+// filter that allows everything, so that the recording begins where a real one
+// would bind.
+func openConfinement(native abi.Arch, bundle bool, added []string) sandbox.Confinement {
+	open := sandbox.Confinement{Seccomp: sandbox.AllowAll(native)}
+	if !bundle {
+		open.Capabilities = profiles.DockerCapabilities()
+	}
+	for _, c := range added {
+		open.Added = append(open.Added, capability(c))
+	}
+	return open
+}
+
+// subjectOf is what evidence says of a container.
+func subjectOf(ct *sandbox.Container) (evidence.Subject, error) {
+	if ct.Image == nil {
+		argv, user, err := sandbox.BundleProcess(ct.Bundle)
+		if len(ct.Args) > 0 {
+			argv = ct.Args
+		}
+		return evidence.Subject{Argv: argv, User: user}, err
+	}
+	cfg := ct.Image.Config()
+	s := evidence.Subject{
+		Image: ct.Image.Reference(), Digest: ct.Image.Digest(), ConfigDigest: ct.Image.ConfigDigest(),
+		Argv: cfg.Command(ct.Args...), User: cfg.User,
+	}
+	if cfg.Platform != (image.Platform{}) {
+		s.Platform = cfg.Platform.String()
+	}
+	return s, nil
+}
+
+// hostSubject is what evidence says of a process of this host.
+func hostSubject(facts host.Facts, argv []string) evidence.Subject {
+	row, _ := facts.Arch.Row()
+	return evidence.Subject{Platform: "linux/" + row.GOARCH, Argv: argv}
+}
+
+// closeImage gives back the image of a container, if it has one.
+func closeImage(ct *sandbox.Container) {
+	if ct != nil && ct.Image != nil {
+		if err := ct.Image.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "profgen:", err)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package apparmor
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/template"
+
+	"github.com/profgen/profgen/templates"
+)
+
+// page is what the template is filled with: only strings that are fit to print.
+type page struct {
+	Name      string
+	Tool      string
+	Subjects  [][]string // lines of the header
+	Complain  bool
+	ABI       string // "" for no rule
+	Variables []string
+	Flags     string
+	Groups    []block
+}
+
+// block is a group, printed.
+type block struct {
+	Comment []string // none or one
+	Lines   []string
+}
+
+var profileTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("apparmor").Parse(templates.AppArmor()))
+})
+
+// MarshalText returns the profile in AppArmor's language, with a header that
+// says what it is for and how to load it.
+func (p Profile) MarshalText() ([]byte, error) {
+	out := page{
+		Name:     p.Name,
+		Tool:     comment(p.Tool),
+		Subjects: header(p.Subjects),
+		Complain: slices.Contains(p.Flags, "complain"),
+		Flags:    strings.Join(p.Flags, ","),
+	}
+	if p.ABI != NoABI {
+		out.ABI = string(p.ABI)
+	}
+	for _, v := range p.Variables {
+		out.Variables = append(out.Variables, "@{"+v.Name+"}="+v.Value)
+	}
+	for _, g := range p.Groups {
+		out.Groups = append(out.Groups, g.block())
+	}
+	var buf bytes.Buffer
+	if err := profileTemplate().Execute(&buf, out); err != nil {
+		return nil, fmt.Errorf("fill apparmor template: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+func (g Group) block() block {
+	out := block{Lines: lines(g.Rules)}
+	if g.Comment != "" {
+		out.Comment = []string{comment(g.Comment)}
+	}
+	return out
+}
+
+// header returns the subjects as lines of a comment, sorted, each once.
+func header(subjects []Subject) [][]string {
+	subjects = slices.SortedFunc(slices.Values(subjects), func(a, b Subject) int {
+		return cmp.Or(cmp.Compare(a.Image, b.Image), cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.ConfigDigest, b.ConfigDigest))
+	})
+	var out [][]string
+	for _, s := range slices.Compact(subjects) {
+		var lines []string
+		for _, l := range []struct{ label, text string }{{"image ", s.Image}, {"digest", s.Digest}, {"config", s.ConfigDigest}} {
+			if l.text != "" {
+				lines = append(lines, l.label+" "+comment(l.text))
+			}
+		}
+		if lines != nil {
+			out = append(out, lines)
+		}
+	}
+	return out
+}
+
+// maxComment is how many characters of a foreign string are printed.
+const maxComment = 300
+
+// comment returns s, which may be anything, as text that stays within the line
+// of a comment: printable ASCII, all else escaped as in a Go string, and cut
+// off if it is very long. The template puts text of its own before it, so that
+// it never follows a # at once: #include is no comment.
+func comment(s string) string {
+	q := strconv.QuoteToASCII(s)
+	q = strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	if len(q) > maxComment {
+		q = q[:maxComment] + "..."
+	}
+	return q
+}
+
+// lines returns the rules as text, aligned and sorted, each once.
+func lines(rules []Rule) []string {
+	var table [][]string
+	for _, r := range rules {
+		table = append(table, r.fields())
+	}
+	slices.SortFunc(table, slices.Compare[[]string])
+	table = slices.CompactFunc(table, slices.Equal[[]string])
+	widths := columns(table)
+	var out []string
+	for _, fields := range table {
+		out = append(out, join(fields, widths))
+	}
+	return out
+}
+
+// maxColumn is the width beyond which a field no longer moves those of other
+// lines to the right.
+const maxColumn = 40
+
+// columns returns how wide each field has to be for the next to align.
+func columns(table [][]string) []int {
+	var out []int
+	for _, fields := range table {
+		for i, f := range fields {
+			if i == len(out) {
+				out = append(out, 0)
+			}
+			if len(f) <= maxColumn {
+				out[i] = max(out[i], len(f))
+			}
+		}
+	}
+	return out
+}
+
+// join returns the rule with these fields. Includes end without a comma.
+func join(fields []string, widths []int) string {
+	var b strings.Builder
+	for i, f := range fields {
+		if i == len(fields)-1 {
+			b.WriteString(f)
+			break
+		}
+		fmt.Fprintf(&b, "%-*s ", widths[i], f)
+	}
+	if !strings.HasPrefix(fields[0], "include ") {
+		b.WriteByte(',')
+	}
+	return b.String()
+}

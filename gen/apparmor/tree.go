@@ -1,0 +1,114 @@
+package apparmor
+
+// Profile is an AppArmor profile as a tree. Rules come in groups, which keep
+// their order; rules within a group are a set, printed sorted.
+type Profile struct {
+	Tool      string    // who wrote it, for the header
+	Subjects  []Subject // what it is for, for the header; a set
+	Name      string
+	ABI       ABI
+	Flags     []string // as written: attach_disconnected
+	Variables []Variable
+	Groups    []Group
+}
+
+// Variable defines a variable in a profile's preamble.
+type Variable struct {
+	Name  string // without its sign: PROC for @{PROC}
+	Value string
+}
+
+// Group is rules that belong together, under a comment.
+type Group struct {
+	Comment string // one line; "" for none
+	Rules   []Rule
+}
+
+// Rule is one rule of a profile. The set of kinds is closed.
+//
+// Strings in rules are AppArmor text and written as they are: whoever makes a
+// rule from foreign text escapes it first, as [QuotePath] does.
+type Rule interface {
+	// fields returns the rule's parts in order, without the comma at its end.
+	// They are what gets aligned.
+	fields() []string
+}
+
+// Capability allows one capability.
+type Capability struct {
+	Name string // as AppArmor spells it: net_admin
+}
+
+// Network allows sockets of a family and type.
+type Network struct {
+	Family string // inet
+	Type   string // stream; "" for all
+}
+
+// Signal allows signals to or from processes under another profile.
+type Signal struct {
+	Access string // send, receive, or both with a comma and a space between
+	Peer   string // a pattern for profile names
+}
+
+// Ptrace allows tracing, or being traced by, processes under another profile.
+type Ptrace struct {
+	Access string // trace, read, tracedby, readby
+	Peer   string // a pattern for profile names
+}
+
+// Mount allows mounting anything anywhere.
+type Mount struct{}
+
+// Umount allows unmounting anything.
+type Umount struct{}
+
+// File allows access to files.
+type File struct {
+	Path   string // a pattern, quoted where that is needed; "" for every file and all access
+	Access string // permission letters: rw
+}
+
+// Deny refuses what Rule would allow, silently, whatever other rules allow and
+// even in complain mode.
+type Deny struct {
+	Rule Rule
+}
+
+// Include reads further rules from a file of the host, if there is one.
+type Include struct {
+	Path string // below /etc/apparmor.d
+}
+
+func (r Capability) fields() []string { return []string{"capability", r.Name} }
+
+func (r Network) fields() []string { return nonEmpty("network", r.Family, r.Type) }
+
+func (r Signal) fields() []string { return []string{"signal", "(" + r.Access + ")", "peer=" + r.Peer} }
+
+func (r Ptrace) fields() []string { return []string{"ptrace", "(" + r.Access + ")", "peer=" + r.Peer} }
+
+func (Mount) fields() []string { return []string{"mount"} }
+
+func (Umount) fields() []string { return []string{"umount"} }
+
+func (r File) fields() []string {
+	if r.Path == "" {
+		return []string{"file"}
+	}
+	return []string{r.Path, r.Access}
+}
+
+func (r Deny) fields() []string { return append([]string{"deny"}, r.Rule.fields()...) }
+
+func (r Include) fields() []string { return []string{"include if exists <" + r.Path + ">"} }
+
+func nonEmpty(fields ...string) []string {
+	var out []string
+	for _, f := range fields {
+		if f != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}

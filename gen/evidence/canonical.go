@@ -1,0 +1,69 @@
+package evidence
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Text comes from images, kernels and people. It is kept printable, so that no
+// evidence can paint on a terminal, and bounded, so that Decode takes whatever
+// Encode writes.
+const (
+	maxText = 1000    // bytes of one string
+	maxArgv = 8 << 10 // bytes of an argument vector
+)
+
+const ellipsis = "…"
+
+func text(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText-len(ellipsis)], "") + ellipsis
+	}
+	return s
+}
+
+func (s Subject) canonical() Subject {
+	for _, field := range []*string{&s.Image, &s.Digest, &s.ConfigDigest, &s.Platform, &s.User} {
+		*field = text(*field)
+	}
+	var argv []string // nil for none, as it is decoded
+	room := maxArgv
+	for _, arg := range s.Argv {
+		arg = text(arg)
+		if room -= len(arg) + 1; room < 0 {
+			argv = append(argv, ellipsis)
+			break
+		}
+		argv = append(argv, arg)
+	}
+	s.Argv = argv
+	return s
+}
+
+func (s Source) canonical() Source {
+	for _, field := range []*string{&s.Tool, &s.Version, &s.Method, &s.Kernel, &s.Runtime} {
+		*field = text(*field)
+	}
+	return s
+}
+
+func (g Gap) canonical() Gap {
+	g.Where, g.Detail = text(g.Where), text(g.Detail)
+	return g
+}
+
+// canonicalFact returns f with what has no order in order, so that facts of one
+// key are equal.
+func canonicalFact(f Fact) Fact {
+	if f, ok := f.(Syscall); ok {
+		f.Args = sortedArgs(f.Args)
+		return f
+	}
+	return f
+}

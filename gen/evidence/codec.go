@@ -1,0 +1,184 @@
+package evidence
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// FormatVersion is the version of the JSON-lines format that this package
+// writes and the only one that it reads.
+const FormatVersion = 1
+
+// Limits on what Decode accepts: evidence is hostile input.
+const (
+	maxLine  = 64 << 10
+	maxLines = 1 << 20
+)
+
+// ErrTruncated says that evidence ends before its end line.
+var ErrTruncated = errors.New("ends before its end line")
+
+// line is one line of the format: exactly one field is set.
+type line struct {
+	Header     *header     `json:"evidence,omitempty"`
+	Subject    *Subject    `json:"subject,omitempty"`
+	Source     *Source     `json:"source,omitempty"`
+	Syscall    *Syscall    `json:"syscall,omitempty"`
+	Capability *Capability `json:"capability,omitempty"`
+	Socket     *Socket     `json:"socket,omitempty"`
+	Gap        *Gap        `json:"gap,omitempty"`
+	End        *end        `json:"end,omitempty"`
+}
+
+type header struct {
+	Version int `json:"version"`
+}
+
+// end closes a file, so that one cut short is not taken for a short one.
+type end struct {
+	Lines int `json:"lines"` // before this one
+}
+
+// Encode writes s in canonical order as JSON lines: a header, one line a
+// subject, source, fact or gap, and an end line.
+func Encode(w io.Writer, s Set) error {
+	s = s.Normalize()
+	lines := []line{{Header: &header{FormatVersion}}}
+	for _, v := range s.Subjects {
+		lines = append(lines, line{Subject: &v})
+	}
+	for _, v := range s.Sources {
+		lines = append(lines, line{Source: &v})
+	}
+	for _, v := range s.Facts {
+		lines = append(lines, factLine(v))
+	}
+	for _, v := range s.Gaps {
+		lines = append(lines, line{Gap: &v})
+	}
+	lines = append(lines, line{End: &end{len(lines)}})
+	bw := bufio.NewWriter(w)
+	enc := json.NewEncoder(bw)
+	enc.SetEscapeHTML(false)
+	for _, l := range lines {
+		if err := enc.Encode(l); err != nil {
+			return fmt.Errorf("write evidence: %w", err)
+		}
+	}
+	return bw.Flush()
+}
+
+func factLine(f Fact) line {
+	switch f := f.(type) {
+	case Syscall:
+		return line{Syscall: &f}
+	case Capability:
+		return line{Capability: &f}
+	case Socket:
+		return line{Socket: &f}
+	}
+	return line{} // the set of facts is closed: the test of every kind fails first
+}
+
+// Decode reads what Encode wrote and returns it normalized. It refuses
+// evidence of another version, unknown fields or kinds, facts that contradict
+// the system call tables, and files that were cut short ([ErrTruncated]).
+func Decode(r io.Reader) (Set, error) {
+	var s Set
+	sc := bufio.NewScanner(r)
+	sc.Buffer(make([]byte, 0, 4096), maxLine)
+	n, ended := 0, false
+	for ; sc.Scan(); n++ {
+		l, err := decodeLine(sc.Bytes())
+		switch {
+		case err != nil:
+		case ended:
+			err = errors.New("text after the end line")
+		case (n == 0) != (l.Header != nil):
+			err = errors.New("not profgen evidence: the first line, and only it, is {\"evidence\":…}")
+		case n >= maxLines:
+			err = fmt.Errorf("more than %d lines", maxLines)
+		case l.End != nil && l.End.Lines != n:
+			err = fmt.Errorf("end line counts %d lines, there are %d", l.End.Lines, n)
+		default:
+			ended = l.End != nil
+			err = s.add(l)
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) && !sc.Scan() {
+			err = ErrTruncated // within the last line
+		}
+		if err != nil {
+			return Set{}, fmt.Errorf("line %d: %w", n+1, err)
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return Set{}, fmt.Errorf("line %d: %w", n+1, err)
+	}
+	if !ended {
+		return Set{}, ErrTruncated
+	}
+	return s.Normalize(), nil
+}
+
+func decodeLine(b []byte) (line, error) {
+	var l line
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&l); err != nil {
+		if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			return line{}, fmt.Errorf("unknown field %s: was this written by a newer profgen?", field)
+		}
+		return line{}, err
+	}
+	if dec.More() {
+		return line{}, errors.New("more than one value on a line")
+	}
+	return l, nil
+}
+
+// add takes in what one line says.
+func (s *Set) add(l line) error {
+	if n := l.kinds(); n != 1 {
+		return fmt.Errorf("%d kinds on one line, want one", n)
+	}
+	switch {
+	case l.Header != nil:
+		return l.Header.validate()
+	case l.Subject != nil:
+		s.Subjects = append(s.Subjects, *l.Subject)
+	case l.Source != nil:
+		s.Sources = append(s.Sources, *l.Source)
+	case l.Syscall != nil:
+		s.Facts = append(s.Facts, *l.Syscall)
+		return l.Syscall.validate()
+	case l.Capability != nil:
+		s.Facts = append(s.Facts, *l.Capability)
+		return l.Capability.validate()
+	case l.Socket != nil:
+		s.Facts = append(s.Facts, *l.Socket)
+		return validate(l.Socket.Phase, l.Socket.Basis)
+	case l.Gap != nil:
+		s.Gaps = append(s.Gaps, *l.Gap)
+		return l.Gap.validate()
+	}
+	return nil
+}
+
+// kinds returns how many fields of l are set.
+func (l line) kinds() int {
+	n := 0
+	for _, set := range []bool{
+		l.Header != nil, l.Subject != nil, l.Source != nil, l.Syscall != nil,
+		l.Capability != nil, l.Socket != nil, l.Gap != nil, l.End != nil,
+	} {
+		if set {
+			n++
+		}
+	}
+	return n
+}

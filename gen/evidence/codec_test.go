@@ -1,0 +1,123 @@
+package evidence_test
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
+)
+
+func TestDecodeUndoesEncode(t *testing.T) {
+	r := newRandom()
+	for range rounds {
+		s := r.set()
+		got, err := evidence.Decode(bytes.NewReader(encode(t, s)))
+		if want := s.Normalize(); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, %v\nwant %+v", got, err, want)
+		}
+	}
+}
+
+// every has one line of each kind, with every field set.
+func every() evidence.Set {
+	return evidence.Set{
+		Subjects: []evidence.Subject{{
+			Image: "web:1", Digest: "sha256:aa", ConfigDigest: "sha256:bb", Platform: "linux/amd64", Argv: []string{"/web", "-v"}, User: "1000",
+		}},
+		Sources: []evidence.Source{{
+			Tool: "profgen record", Version: "1", Method: "ebpf tracepoints", Kernel: "6.1", Runtime: "runc 1.1.5", NoNewPrivileges: true,
+		}},
+		Facts: []evidence.Fact{
+			evidence.Syscall{Arch: abi.X8664, Nr: 41, Name: "socket", Args: []evidence.Arg{{Index: 0, Value: 2}}, Phase: evidence.Start, Basis: evidence.Observed},
+			evidence.Capability{Cap: "CAP_CHOWN", Arch: abi.X8664, Syscall: "chown", Granted: true, Overridden: true, Phase: evidence.Serve, Basis: evidence.Observed},
+			evidence.Socket{Family: 2, Type: 1, Protocol: 6, Phase: evidence.Start, Basis: evidence.Observed},
+		},
+		Gaps: []evidence.Gap{{Kind: evidence.UnknownSyscall, Where: "x86_64 999", Detail: "no table has it", Count: 3}},
+	}
+}
+
+func TestEveryKind(t *testing.T) {
+	b := encode(t, every())
+	got, err := evidence.Decode(bytes.NewReader(b))
+	if err != nil || !reflect.DeepEqual(got, every()) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, every())
+	}
+	for _, kind := range []string{"evidence", "subject", "source", "syscall", "capability", "socket", "gap", "end"} {
+		if !bytes.Contains(b, []byte("\n{\""+kind+"\":")) && !bytes.HasPrefix(b, []byte("{\""+kind+"\":")) {
+			t.Errorf("no line of kind %s in %s", kind, b)
+		}
+	}
+}
+
+// However much is cut off, the rest is not taken for the whole.
+func TestDecodeTruncated(t *testing.T) {
+	b := encode(t, every())
+	for n := range len(b) - 1 { // the last byte is a newline, which may be missing
+		if s, err := evidence.Decode(bytes.NewReader(b[:n])); !errors.Is(err, evidence.ErrTruncated) || !reflect.DeepEqual(s, evidence.Set{}) {
+			t.Fatalf("%d of %d bytes: got %v, want ErrTruncated", n, len(b), err)
+		}
+	}
+	if _, err := evidence.Decode(bytes.NewReader(b[:len(b)-1])); err != nil {
+		t.Errorf("without the last newline: %v", err)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	file := string(encode(t, every()))
+	for _, c := range []struct{ old, new, want string }{
+		{`"nr":41`, `"nr":42`, `system call 42 of "x86_64" is "connect", not "socket"`},
+		{`"name":"socket"`, `"name":"bind"`, `is "socket", not "bind"`},
+		{`"arch":"x86_64","nr"`, `"arch":"vax","nr"`, `of "vax" is ""`},
+		{`"index":0`, `"index":6`, "at most 5"},
+		{`[{"index":0,"value":2}]`, `[{"index":0,"value":2},{"index":0,"value":3}]`, "must rise"},
+		{`"phase":"start"`, `"phase":"lunch"`, `phase "lunch"`},
+		{`"basis":"observed"`, `"basis":"guessed"`, `basis "guessed"`},
+		{`CAP_CHOWN`, `chown`, `capability "chown"`},
+		{`"syscall":"chown"`, `"syscall":"chwon"`, `no system call "chwon"`},
+		{`"arch":"x86_64","syscall"`, `"arch":"vax","syscall"`, `architecture "vax"`},
+		{`"kind":"unknown-syscall"`, `"kind":"shrug"`, `gap "shrug"`},
+		{`"version":1`, `"version":2`, "reads format 1"},
+		{`"family"`, `"flavour"`, "written by a newer profgen"},
+		{`{"gap"`, `{"mount"`, "written by a newer profgen"},
+		{`{"evidence":{"version":1}}` + "\n", "", "the first line"},
+		{`{"lines":7}}`, `{"lines":6}}`, "counts 6 lines, there are 7"},
+		{`{"lines":7}}`, `{"lines":7}}` + "\n{}", "text after the end line"},
+		{`{"gap":`, `{"socket":{"family":1,"type":1,"phase":"start","basis":"observed"},"gap":`, "2 kinds on one line"},
+		{`{"gap":`, "{}\n" + `{"gap":`, "0 kinds on one line"},
+		{`{"gap":`, "{}{}\n" + `{"gap":`, "more than one value"},
+		{`{"gap":`, "{\n" + `{"gap":`, "unexpected EOF"},
+		{`"detail":"`, `"detail":"` + strings.Repeat("x", 64<<10), "too long"},
+	} {
+		s, err := evidence.Decode(strings.NewReader(strings.Replace(file, c.old, c.new, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !reflect.DeepEqual(s, evidence.Set{}) {
+			t.Errorf("%s for %s: got %v, want %q", c.new[:min(len(c.new), 60)], c.old, err, c.want)
+		}
+	}
+}
+
+// FuzzDecode: what decodes encodes to a fixpoint.
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(f, every()))
+	f.Add(encode(f, evidence.Set{}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := evidence.Decode(bytes.NewReader(b))
+		if err != nil {
+			if !reflect.DeepEqual(s, evidence.Set{}) {
+				t.Fatalf("a set and an error: %v", err)
+			}
+			return
+		}
+		once := encode(t, s)
+		again, err := evidence.Decode(bytes.NewReader(once))
+		if err != nil {
+			t.Fatalf("refused what it had accepted: %v\n%s", err, once)
+		}
+		if twice := encode(t, again); !bytes.Equal(once, twice) || !reflect.DeepEqual(s, again) {
+			t.Fatalf("got %s, want %s", twice, once)
+		}
+	})
+}

@@ -1,0 +1,64 @@
+package evidence
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+var capName = regexp.MustCompile(`^CAP_[A-Z0-9_]{1,40}$`)
+
+func (h header) validate() error {
+	if h.Version != FormatVersion {
+		return fmt.Errorf("evidence format %d: this profgen reads format %d", h.Version, FormatVersion)
+	}
+	return nil
+}
+
+func validate(p Phase, b Basis) error {
+	if !slices.Contains([]Phase{Runtime, Start, Serve, Exec, Stop}, p) {
+		return fmt.Errorf("phase %q: want runtime, start, serve, exec or stop", p)
+	}
+	if !slices.Contains([]Basis{Observed, Reachable, Declared}, b) {
+		return fmt.Errorf("basis %q: want observed, reachable or declared", b)
+	}
+	return nil
+}
+
+// validate refuses a fact whose name is not that of its number: the number is
+// what was seen, the name is what gets enforced.
+func (f Syscall) validate() error {
+	name, ok := f.Arch.Name(f.Nr)
+	if !ok || name != f.Name {
+		return fmt.Errorf("system call %d of %q is %q, not %q", f.Nr, f.Arch, name, f.Name)
+	}
+	last := -1
+	for _, a := range f.Args {
+		if a.Index > 5 || int(a.Index) <= last {
+			return fmt.Errorf("arguments of %s: indexes must rise from 0 to at most 5", f.Name)
+		}
+		last = int(a.Index)
+	}
+	return validate(f.Phase, f.Basis)
+}
+
+func (f Capability) validate() error {
+	if !capName.MatchString(f.Cap) {
+		return fmt.Errorf("capability %q: want a name such as CAP_CHOWN", f.Cap)
+	}
+	if _, ok := f.Arch.Row(); !ok {
+		return fmt.Errorf("architecture %q: unknown", f.Arch)
+	}
+	if _, ok := f.Arch.Number(f.Syscall); !ok && f.Syscall != "" {
+		return fmt.Errorf("capability %s: %s has no system call %q", f.Cap, f.Arch, f.Syscall)
+	}
+	return validate(f.Phase, f.Basis)
+}
+
+func (g Gap) validate() error {
+	kinds := []GapKind{Lost, UnknownSyscall, Unfinished, UnseenStart, UnseenCaps, Refused, Hidden, Unchecked}
+	if !slices.Contains(kinds, g.Kind) {
+		return fmt.Errorf("gap %q: unknown kind", g.Kind)
+	}
+	return nil
+}

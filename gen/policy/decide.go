@@ -1,0 +1,205 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
+)
+
+// Options are the user's say in a decision.
+type Options struct {
+	// Name of the profile; "" derives one from the evidence's subject.
+	Name string
+	// Keep names system calls (clone3) and capabilities (CAP_CHOWN) to allow
+	// whatever the evidence says; system calls with any arguments.
+	Keep []string
+	// Deny names system calls and capabilities to refuse whatever the evidence
+	// says. A call that answers ENOSYS when nobody needs it still does.
+	Deny []string
+	// UnseenCapabilities are allowed in addition if the evidence says that
+	// capability checks could not be seen.
+	UnseenCapabilities []string
+}
+
+// Decide turns evidence into a policy. It is an error if the evidence holds no
+// system call of the workload itself, or if the options contradict each other
+// or name what does not exist.
+func Decide(set evidence.Set, opt Options) (Policy, error) {
+	set = set.Normalize()
+	d := decider{set: set, opt: opt, calls: map[string]*call{}}
+	if err := opt.Check(); err != nil {
+		return Policy{}, err
+	}
+	d.collect()
+	if !d.workload {
+		return Policy{}, errors.New("the evidence holds no system call of the workload: nothing to make a profile from; record it again and see that it runs")
+	}
+	d.policy.Name = opt.Name
+	if opt.Name == "" {
+		d.policy.Name = deriveName(set.Subjects)
+	}
+	d.decideSyscalls()
+	d.decideCapabilities()
+	d.decideNetwork()
+	d.warnGaps()
+	return d.sorted(), nil
+}
+
+// decider is the state of one decision.
+type decider struct {
+	set      evidence.Set
+	opt      Options
+	arches   []abi.Arch
+	calls    map[string]*call // by name: the ABIs of one profile share their rules
+	workload bool             // a call of the workload itself was seen
+
+	namespaces bool // clone or clone3 was, or may have been, called for namespaces
+	policy     Policy
+}
+
+// call is what the evidence says about the system calls of one name.
+type call struct {
+	block Block
+	any   bool // with arguments unknown or too many
+	args  [][]evidence.Arg
+}
+
+// collect gathers the allowed calls by name, each in the first block (in the
+// order of Blocks) that needs it.
+func (d *decider) collect() {
+	for _, f := range d.set.Facts {
+		f, ok := f.(evidence.Syscall)
+		if !ok || f.Basis == evidence.Reachable {
+			continue
+		}
+		block := blockOf(f.Phase)
+		d.workload = d.workload || block == Workload
+		d.addArch(f.Arch)
+		c := d.need(f.Name, block)
+		if len(f.Args) == 0 {
+			c.any = true
+		} else {
+			c.args = append(c.args, f.Args)
+		}
+		if f.Name == "clone" || f.Name == "clone3" {
+			flags, known := value(f.Args, 0)
+			d.namespaces = d.namespaces || !known || flags&(namespaceFlags|newTime) != 0
+		}
+	}
+}
+
+func blockOf(p evidence.Phase) Block {
+	switch p {
+	case evidence.Runtime:
+		return Floor
+	case evidence.Exec:
+		return Execd
+	}
+	return Workload
+}
+
+func (d *decider) need(name string, block Block) *call {
+	c := d.calls[name]
+	if c == nil {
+		c = &call{block: block}
+		d.calls[name] = c
+	}
+	order := Blocks()
+	if slices.Index(order, block) < slices.Index(order, c.block) {
+		c.block = block
+	}
+	return c
+}
+
+func (d *decider) addArch(a abi.Arch) {
+	row, ok := a.Row()
+	if !ok {
+		return // the evidence codec lets none in
+	}
+	for _, a := range []abi.Arch{row.Native, a} {
+		if !slices.Contains(d.arches, a) {
+			d.arches = append(d.arches, a)
+			slices.SortFunc(d.arches, func(a, b abi.Arch) int {
+				return slices.Index(abi.Arches(), a) - slices.Index(abi.Arches(), b)
+			})
+		}
+	}
+}
+
+// Check refuses names that no kernel has, names both kept and denied, and a
+// name for the profile that cannot be one.
+func (o Options) Check() error {
+	if o.Name != "" && !validName.MatchString(o.Name) {
+		return fmt.Errorf("profile name %q: want a letter, then at most 63 of [a-z0-9._-]", o.Name)
+	}
+	for _, n := range slices.Concat(o.Keep, o.Deny) {
+		if strings.HasPrefix(n, "CAP_") {
+			if _, ok := abi.CapabilityNumber(n); !ok {
+				return fmt.Errorf("capability %q: no kernel has it", n)
+			}
+		} else if !slices.ContainsFunc(abi.Arches(), func(a abi.Arch) bool { _, ok := a.Number(n); return ok }) {
+			return fmt.Errorf("system call %q: no kernel has it (capabilities are spelled CAP_…)", n)
+		}
+		if slices.Contains(o.Keep, n) && slices.Contains(o.Deny, n) {
+			return fmt.Errorf("%s: both kept and denied", n)
+		}
+	}
+	return nil
+}
+
+func (d *decider) decide(subject string, allowed bool, format string, args ...any) {
+	d.policy.Decisions = append(d.policy.Decisions, Decision{subject, allowed, fmt.Sprintf(format, args...)})
+}
+
+func (d *decider) warn(code, format string, args ...any) {
+	d.policy.Warnings = append(d.policy.Warnings, Warning{code, fmt.Sprintf(format, args...)})
+}
+
+func (d *decider) denied(name string) bool { return slices.Contains(d.opt.Deny, name) }
+
+func (d *decider) kept(name string) bool { return slices.Contains(d.opt.Keep, name) }
+
+// warnGaps repeats the gaps that the policy had to live with.
+func (d *decider) warnGaps() {
+	for _, g := range d.set.Gaps {
+		switch {
+		case g.Incomplete():
+			d.warn("incomplete", "made from incomplete evidence: %s", g)
+		case g.Kind == evidence.UnseenCaps:
+			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.opt.UnseenCapabilities))
+		case g.Kind == evidence.Hidden:
+			d.warn("hidden", "%s", g.Detail)
+		default:
+			d.warn("refused-before", "%s", g.Detail)
+		}
+	}
+	if n := len(d.set.Subjects); n > 1 {
+		d.warn("several-subjects", "the evidence is about %d different workloads; the profile allows what any of them needs", n)
+	}
+}
+
+func listOrNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, " ")
+}
+
+func (d *decider) sorted() Policy {
+	p := d.policy
+	p.Arches = d.arches
+	slices.SortFunc(p.Syscalls, compareRules)
+	slices.Sort(p.NotPermitted)
+	slices.Sort(p.Unavailable)
+	slices.Sort(p.Capabilities)
+	slices.SortFunc(p.Network, func(a, b Network) int {
+		return strings.Compare(a.Family+" "+a.Type, b.Family+" "+b.Type)
+	})
+	slices.SortStableFunc(p.Decisions, func(a, b Decision) int { return strings.Compare(a.Subject, b.Subject) })
+	slices.SortStableFunc(p.Warnings, func(a, b Warning) int { return strings.Compare(a.Code, b.Code) })
+	return p
+}

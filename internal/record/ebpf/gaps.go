@@ -1,0 +1,143 @@
+//go:build linux && (amd64 || arm64)
+
+package ebpf
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/record"
+)
+
+// gaps returns what the programs could not keep or nobody can name.
+func (s seen) gaps() []evidence.Gap {
+	out := append(s.lossGaps(), s.unknownGaps()...)
+	out = append(out, s.hiddenGaps()...)
+	for _, c := range s.allCalls() {
+		name, _ := c.arch().Name(c.Nr)
+		if _, isSocket := (recorderTuple{V: [4]uint64{sysSocket}}).socket(name); isSocket && s.anyArgs(c) {
+			out = append(out, evidence.Gap{
+				Kind:   evidence.Lost,
+				Where:  c.where(),
+				Detail: "not all sockets could be listed: too many kinds, or arguments out of reach",
+			})
+		}
+	}
+	return out
+}
+
+// refusals returns the calls that a seccomp filter refused, in order of phase,
+// ABI and number.
+func (s seen) refusals() []record.Refusal {
+	refused := append(s.marked(func(set recorderSet) [3][512]uint8 { return set.Refused }), s.refused...)
+	slices.SortFunc(refused, func(a, b recorderCall) int {
+		return cmp.Or(cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Abi, b.Abi), cmp.Compare(a.Nr, b.Nr))
+	})
+	var out []record.Refusal
+	for _, c := range refused {
+		name, _ := c.arch().Name(c.Nr)
+		out = append(out, record.Refusal{Arch: c.arch(), Nr: c.Nr, Name: name, Phase: phases(c.Phase)})
+	}
+	return out
+}
+
+// lossGaps returns a gap for every counter that is not zero.
+func (s seen) lossGaps() []evidence.Gap {
+	var out []evidence.Gap
+	lost := func(count uint64, where, what string) {
+		if count != 0 {
+			out = append(out, evidence.Gap{Kind: evidence.Lost, Where: where, Detail: what, Count: count})
+		}
+	}
+	lost(s.tally.LostTasks, "map tasks", "tasks that could not be followed, nor what they started")
+	lost(s.tally.LostTuples, "map tuples", "arguments that did not fit; the calls are taken to have any")
+	lost(s.tally.LostCalls, "map calls", "calls with numbers of 512 and more that did not fit")
+	lost(s.tally.LostRefusals, "map refusals", "refused calls with numbers of 512 and more that did not fit")
+	lost(s.tally.LostChecks, "map checks", "capability checks that did not fit")
+	lost(s.tally.LostContainers, "map containers", "containers that did not fit: what is exec'd into them is not seen")
+	lost(s.tally.LostLookups, "task storage", "events, of followed tasks or of others, that came while this kernel could not tell which: use Linux 6.2 or later")
+	for name, n := range s.misses {
+		lost(n, "program "+name, "events that the kernel skipped the program for")
+	}
+	return out
+}
+
+func (s seen) unknownGaps() []evidence.Gap {
+	var out []evidence.Gap
+	for _, c := range s.allCalls() {
+		if _, ok := c.arch().Name(c.Nr); !ok {
+			out = append(out, evidence.Gap{
+				Kind:   evidence.UnknownSyscall,
+				Where:  c.where(),
+				Detail: "a system call that no table knows: from a newer kernel, or none at all",
+			})
+		}
+	}
+	for _, c := range s.checks {
+		if name, ok := capName(c.Cap); !ok {
+			out = append(out, evidence.Gap{
+				Kind:   evidence.Lost,
+				Where:  "unknown " + name,
+				Detail: "a capability that no table knows: from a newer kernel",
+			})
+		}
+	}
+	return out
+}
+
+// hiddenGaps returns one gap for every ABI that io_uring was used through. Of a
+// ring from before the recording, only its use is seen.
+func (s seen) hiddenGaps() []evidence.Gap {
+	var out []evidence.Gap
+	for _, name := range []string{"io_uring_setup", "io_uring_enter"} {
+		for _, c := range s.allCalls() {
+			hidden := func(g evidence.Gap) bool { return strings.HasPrefix(g.Where, string(c.arch())+" ") }
+			if got, _ := c.arch().Name(c.Nr); got != name || slices.ContainsFunc(out, hidden) {
+				continue
+			}
+			out = append(out, evidence.Gap{
+				Kind:   evidence.Hidden,
+				Where:  c.where(),
+				Detail: "io_uring was used: files, sockets and capability checks that it works on do not show",
+			})
+		}
+	}
+	return out
+}
+
+// where names c for people: "x86_64 mkdir", or "x86_64 1000" if it has no name.
+func (c recorderCall) where() string {
+	if name, ok := c.arch().Name(c.Nr); ok {
+		return fmt.Sprintf("%s %s", c.arch(), name)
+	}
+	return fmt.Sprintf("%s %d", c.arch(), int32(c.Nr))
+}
+
+// gaps returns what r could not have seen.
+func (r *Recorder) gaps() []evidence.Gap {
+	var out []evidence.Gap
+	if err, ok := r.missing[recorderProgOnCap]; ok {
+		out = append(out, evidence.Gap{
+			Kind:   evidence.UnseenCaps,
+			Where:  "tracepoint cap_capable",
+			Detail: fmt.Sprintf("capability checks are not seen, they can be from Linux 6.14 on: %v", err),
+		})
+	}
+	if err, ok := r.missing[recorderProgOnSysExit]; ok {
+		out = append(out, evidence.Gap{
+			Kind:   evidence.Refused,
+			Where:  "tracepoint sys_exit",
+			Detail: fmt.Sprintf("calls that a filter already in force refuses are not seen: %v", err),
+		})
+	}
+	if r.attached {
+		out = append(out, evidence.Gap{
+			Kind:   evidence.UnseenStart,
+			Detail: "the workload ran before the recording: how it starts was not seen, and a call that it was in is seen when made again",
+		})
+	}
+	return out
+}

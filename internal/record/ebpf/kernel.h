@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+
+/*
+ * What recorder.bpf.c needs to know of the kernel and of the BPF machine, and
+ * no more.
+ *
+ * The structs marked __core are not the kernel's: they name the members that
+ * are read, and the loader rewrites every access for the kernel it meets. The
+ * order of members and whatever is missing here do not matter. With this there
+ * is no generated vmlinux.h to carry, and no header of the build host that
+ * could change what is compiled.
+ */
+#pragma once
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef _Bool bool;
+
+#define NULL ((void *)0)
+#define true 1
+#define false 0
+#define __core __attribute__((preserve_access_index))
+#define __inline static inline __attribute__((always_inline))
+
+/* How the loader finds programs, maps and the members of maps. */
+#define SEC(name) __attribute__((section(name), used))
+#define __uint(name, val) int (*name)[val]
+#define __type(name, val) typeof(val) *name
+#define __field_exists(field) __builtin_preserve_field_info(field, 2)
+#define __enum_exists(type, name) __builtin_preserve_enum_value(*(type *)name, 0)
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+	BPF_MAP_TYPE_CGRP_STORAGE = 32, /* since 6.2 */
+};
+
+enum {
+	BPF_F_NO_PREALLOC = 1,
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
+	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+};
+
+#define EBUSY 16
+#define EEXIST 17
+
+struct task_struct;
+
+/* Helpers, by their number in the kernel's include/uapi/linux/bpf.h. */
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*const bpf_probe_read_user)(void *dst, __u32 size, const void *user) = (void *)112;
+static void *(*const bpf_task_storage_get)(void *map, struct task_struct *task, void *value, __u64 flags) = (void *)156;
+static long (*const bpf_task_storage_delete)(void *map, struct task_struct *task) = (void *)157;
+static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
+} __core;
+
+struct thread_info {
+	__u32 status;
+} __core;
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	__u64 orig_x0;
+	int syscallno;
+} __core;
+
+struct thread_info {
+	unsigned long flags;
+} __core;
+#else
+#error "no system call convention known for this architecture"
+#endif
+
+typedef struct {
+	int counter;
+} __core atomic_t;
+
+struct seccomp {
+	int mode;
+	atomic_t filter_count; /* since 5.9 */
+} __core;
+
+struct ns_common {
+	unsigned int inum;
+	__u64 ns_id; /* since 6.18 */
+} __core;
+
+struct mnt_namespace {
+	struct ns_common ns;
+	__u64 seq; /* until 6.17 */
+} __core;
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+} __core;
+
+typedef struct {
+	unsigned int val;
+} __core kuid_t;
+
+struct user_namespace {
+	struct user_namespace *parent;
+	kuid_t owner;
+	struct ns_common ns;
+} __core;
+
+struct cred {
+	kuid_t euid;
+	struct user_namespace *user_ns;
+} __core;
+
+struct task_struct {
+	struct thread_info thread_info;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	int pid;
+	int tgid;
+	const struct cred *real_cred;
+	const struct cred *cred;
+	struct nsproxy *nsproxy;
+	struct seccomp seccomp;
+	void *bpf_storage;
+} __core;
+
+/* The context of an iter/task program: the iterator's own layout, fixed. */
+struct bpf_iter__task {
+	__u64 meta;
+	union {
+		struct task_struct *task;
+		__u64 : 64;
+	};
+};

@@ -1,0 +1,113 @@
+//go:build linux && (amd64 || arm64)
+
+package ebpf
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// New loads the programs and attaches them; they record nothing until
+// [Recorder.Follow] or [Recorder.Attach]. The error wraps [ErrUnavailable] if
+// the kernel or the user's privileges are to blame.
+func New(opts Options) (*Recorder, error) {
+	spec, err := loadRecorder()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded eBPF programs: %w", err)
+	}
+	for name, size := range opts.mapSizes {
+		spec.Maps[name].MaxEntries = size
+	}
+	r := &Recorder{opts: opts, progs: map[string]*ebpf.Program{}, missing: map[string]error{}}
+	if err := r.load(spec); err != nil {
+		r.Close()
+		return nil, explain(err)
+	}
+	return r, nil
+}
+
+// optional returns the programs that a recorder with opts can do without, to
+// be loaded one by one. What a kernel takes is found out by trying: no file or
+// version number tells.
+func optional(opts Options) []string {
+	names := []string{recorderProgOnCap, recorderProgOnTask}
+	if opts.SeeRefused {
+		names = append(names, recorderProgOnSysExit)
+	}
+	return names
+}
+
+func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
+	required := []string{recorderProgOnFork, recorderProgOnExec, recorderProgOnSysEnter}
+	coll, err := ebpf.NewCollection(only(spec, required...))
+	if err != nil {
+		return err
+	}
+	r.maps = coll.Maps
+	maps.Copy(r.progs, coll.Programs)
+	for i := range uint32(2) {
+		if err := r.maps[recorderMapArgspecs].Put(i, argspecs(i)); err != nil {
+			return fmt.Errorf("say which arguments to record: %w", err)
+		}
+	}
+	for _, name := range required {
+		if err := r.attach(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range optional(r.opts) {
+		if err := r.loadOptional(spec, name); err != nil {
+			r.missing[name] = cause(err)
+		}
+	}
+	return nil
+}
+
+// loadOptional loads and attaches one more program on the maps of the others.
+func (r *Recorder) loadOptional(spec *ebpf.CollectionSpec, name string) error {
+	if slices.Contains(r.opts.without, name) {
+		return ErrUnavailable
+	}
+	coll, err := ebpf.NewCollectionWithOptions(only(spec, name), ebpf.CollectionOptions{MapReplacements: r.maps})
+	if err != nil {
+		return err
+	}
+	defer coll.Close()
+	r.progs[name] = coll.DetachProgram(name)
+	if err := r.attach(name); err != nil {
+		r.progs[name].Close()
+		delete(r.progs, name)
+		return err
+	}
+	return nil
+}
+
+func (r *Recorder) attach(name string) error {
+	if name == recorderProgOnTask {
+		it, err := link.AttachIter(link.IterOptions{Program: r.progs[name]})
+		if err != nil {
+			return fmt.Errorf("attach %s: %w", name, err)
+		}
+		r.links, r.tasks = append(r.links, it), it
+		return nil
+	}
+	l, err := link.AttachTracing(link.TracingOptions{Program: r.progs[name]})
+	if err != nil {
+		return fmt.Errorf("attach %s: %w", name, err)
+	}
+	r.links = append(r.links, l)
+	return nil
+}
+
+// only returns a copy of spec with just the named programs.
+func only(spec *ebpf.CollectionSpec, names ...string) *ebpf.CollectionSpec {
+	out := spec.Copy()
+	maps.DeleteFunc(out.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
+		return !slices.Contains(names, name)
+	})
+	return out
+}

@@ -1,0 +1,285 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
+)
+
+// Target is a workload that can be started under a recorder.
+// internal/sandbox has them.
+type Target interface {
+	// Start starts the workload. Before any process of it exists it calls follow
+	// with the id of the process that will fork it.
+	Start(ctx context.Context, follow func(pid int) error) error
+	// Wait waits until the workload has ended and returns its exit code, as a
+	// shell has it: 128+N if signal N killed it. It is called once, after Start.
+	Wait() (code int, err error)
+	// Stop makes the workload end; called again, by force. It does not wait.
+	Stop()
+}
+
+// Run is one recording.
+type Run struct {
+	Recorder Recorder
+	Target   Target
+	Start    StartPoint
+
+	Subject evidence.Subject
+	Source  evidence.Source
+
+	// Check, if not nil, makes the workload do its work and reports whether it
+	// did. The workload has to pass it before it ends: a recording of one that did
+	// not work is worth nothing.
+	Check func(context.Context) error
+	// For is how long the workload runs, after its check if it has one, before it
+	// is stopped. 0 without a check waits until it ends by itself.
+	For time.Duration
+	// Save keeps the evidence of the run so far. It is called at least every
+	// second in which something new was seen, and once at the end.
+	Save func(evidence.Set) error
+	// Progress, if not nil, is told every second how it goes.
+	Progress func(Progress)
+}
+
+// Progress is how far a recording is.
+type Progress struct {
+	Elapsed  time.Duration
+	Quiet    time.Duration // since something new was last seen
+	Syscalls int           // of the workload: distinct pairs of ABI and number
+	Evidence evidence.Set  // so far; not to be changed
+}
+
+// Result is what came of a recording.
+type Result struct {
+	Code     int  // the workload's exit code
+	Stopped  bool // the workload was stopped; the code is how it took that
+	Evidence evidence.Set
+	Progress Progress
+}
+
+// ErrNothing says that the workload itself was never seen.
+var ErrNothing = errors.New("nothing of the workload was recorded")
+
+// ErrUnchecked says that a workload ended before it passed its check.
+var ErrUnchecked = errors.New("the workload ended before its check succeeded")
+
+// Do records until the workload has ended, its check and time are over or ctx
+// is done; the last two stop the workload first. What was seen up to then is
+// saved in any of these cases. It is marked by a gap if it is not worth a
+// profile: [evidence.Unchecked] if there is a check that the workload did not
+// pass, [evidence.Unfinished] if the end of the workload was not seen. The
+// latter is also what Save last got if Do itself never ends.
+func (r Run) Do(ctx context.Context) (Result, error) {
+	begun := time.Now()
+	follow := func(pid int) error { return r.Recorder.Follow(pid, r.Start) }
+	if err := r.Target.Start(ctx, follow); err != nil {
+		return Result{}, err
+	}
+	w := watch{run: r, begun: begun, lastNew: begun}
+	code, err := w.untilEnd(ctx)
+	snap, snapErr := r.Recorder.Snapshot()
+	if snapErr != nil {
+		return Result{}, errors.Join(err, fmt.Errorf("read what was recorded: %w", snapErr))
+	}
+	set := r.evidence(snap)
+	w.look(set)
+	if !sawWorkload(set) {
+		return Result{Code: code, Stopped: w.stopped}, cmp.Or(err, ErrNothing)
+	}
+	set.Gaps = append(set.Gaps, w.marks()...)
+	if saveErr := r.Save(set); err == nil {
+		err = saveErr
+	}
+	if err == nil && r.Check != nil && !w.checked {
+		err = ErrUnchecked
+	}
+	return Result{Code: code, Stopped: w.stopped, Evidence: set, Progress: w.progress}, err
+}
+
+func (r Run) evidence(s Snapshot) evidence.Set {
+	set := evidence.Set{
+		Subjects: []evidence.Subject{r.Subject},
+		Sources:  []evidence.Source{r.Source},
+		Facts:    s.Facts,
+		Gaps:     slices.Clone(s.Gaps),
+	}
+	for _, refusal := range s.Refused {
+		set.Gaps = append(set.Gaps, refusal.gap())
+	}
+	return set.Normalize()
+}
+
+// gap is what a refusal means for evidence: what the workload would have done
+// next, had it been let through, was not seen.
+func (r Refusal) gap() evidence.Gap {
+	return evidence.Gap{
+		Kind: evidence.Refused, Where: fmt.Sprintf("%s %d", r.Arch, r.Nr),
+		Detail: fmt.Sprintf("%s was refused by a seccomp filter already in force", cmp.Or(r.Name, "a call without a name")),
+	}
+}
+
+// sawWorkload reports whether any call of the workload itself was seen, not
+// only of what started it.
+func sawWorkload(s evidence.Set) bool {
+	for _, f := range s.Facts {
+		if f, ok := f.(evidence.Syscall); ok && f.Phase != evidence.Runtime {
+			return true
+		}
+	}
+	return false
+}
+
+// watch looks at a recording while it goes on.
+type watch struct {
+	run      Run
+	begun    time.Time
+	lastNew  time.Time
+	lines    int // facts and gaps at the last look
+	stopped  bool
+	checked  bool // the check succeeded
+	lost     bool // the end of the workload was not seen
+	progress Progress
+}
+
+type ending struct {
+	code int
+	err  error
+}
+
+// untilEnd waits for the end of the workload, saving what is seen meanwhile.
+func (w *watch) untilEnd(ctx context.Context) (int, error) {
+	ended := make(chan ending, 1)
+	go func() {
+		code, err := w.run.Target.Wait()
+		ended <- ending{code, err}
+	}()
+	checkCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	check, enough := w.check(checkCtx), w.enough(w.run.Check == nil)
+	stop := ctx.Done()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var checkErr error
+	for {
+		select {
+		case e := <-ended:
+			w.lost = e.err != nil
+			return e.code, cmp.Or(checkErr, e.err)
+		case checkErr = <-check:
+			check, w.checked = nil, checkErr == nil
+			if enough = w.enough(w.checked); !w.checked || enough == nil {
+				w.stop()
+			}
+		case <-enough:
+			w.stop()
+		case <-stop:
+			stop = nil
+			w.stop()
+		case <-tick.C:
+			if err := w.checkpoint(); err != nil {
+				w.stop()
+				return (<-ended).code, err
+			}
+		}
+	}
+}
+
+func (w *watch) stop() {
+	w.stopped = true
+	w.run.Target.Stop()
+}
+
+// check runs the check beside the recording. Its channel never speaks if there
+// is none, or if it was the recording's end that ended it.
+func (w *watch) check(ctx context.Context) <-chan error {
+	if w.run.Check == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() {
+		if err := w.run.Check(ctx); ctx.Err() == nil {
+			done <- err
+		}
+	}()
+	return done
+}
+
+// enough speaks once the workload has run for as long as it was asked to, from
+// now on if it is time to count; it is nil if that is not asked.
+func (w *watch) enough(count bool) <-chan time.Time {
+	if !count || w.run.For == 0 {
+		return nil
+	}
+	return time.After(w.run.For)
+}
+
+// marks are the gaps of a recording that is not worth a profile.
+func (w *watch) marks() []evidence.Gap {
+	var out []evidence.Gap
+	if w.run.Check != nil && !w.checked {
+		out = append(out, evidence.Gap{Kind: evidence.Unchecked, Detail: "the workload was not seen to work: its check did not succeed"})
+	}
+	if w.lost {
+		out = append(out, unfinished())
+	}
+	return out
+}
+
+func unfinished() evidence.Gap {
+	return evidence.Gap{
+		Kind: evidence.Unfinished, Detail: "the recording was cut off; what came after its last checkpoint is missing",
+	}
+}
+
+// checkpoint saves what has been seen so far, marked as unfinished, if there
+// is anything new.
+func (w *watch) checkpoint() error {
+	snap, err := w.run.Recorder.Snapshot()
+	if err != nil {
+		return fmt.Errorf("read what was recorded: %w", err)
+	}
+	set := w.run.evidence(snap)
+	if !w.look(set) || !sawWorkload(set) {
+		return nil
+	}
+	set.Gaps = append(set.Gaps, unfinished())
+	return w.run.Save(set)
+}
+
+// look updates the progress and reports whether set has anything new.
+func (w *watch) look(set evidence.Set) bool {
+	now := time.Now()
+	lines := len(set.Facts) + len(set.Gaps)
+	fresh := lines != w.lines
+	if fresh {
+		w.lines, w.lastNew = lines, now
+	}
+	w.progress = Progress{
+		Elapsed: now.Sub(w.begun), Quiet: now.Sub(w.lastNew), Syscalls: syscalls(set), Evidence: set,
+	}
+	if w.run.Progress != nil {
+		w.run.Progress(w.progress)
+	}
+	return fresh
+}
+
+func syscalls(set evidence.Set) int {
+	type call struct {
+		arch abi.Arch
+		nr   uint32
+	}
+	calls := map[call]bool{}
+	for _, f := range set.Facts {
+		if f, ok := f.(evidence.Syscall); ok && f.Phase != evidence.Runtime {
+			calls[call{f.Arch, f.Nr}] = true
+		}
+	}
+	return len(calls)
+}

@@ -1,0 +1,216 @@
+package record_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
+	"github.com/profgen/profgen/internal/record"
+	"github.com/profgen/profgen/internal/record/recordtest"
+)
+
+func call(name string, phase evidence.Phase) evidence.Fact {
+	nr, _ := abi.X8664.Number(name)
+	return evidence.Syscall{Arch: abi.X8664, Nr: nr, Name: name, Phase: phase, Basis: evidence.Observed}
+}
+
+func saw(facts ...evidence.Fact) record.Snapshot { return record.Snapshot{Facts: facts} }
+
+// saves keeps what a run saves.
+type saves struct{ sets []evidence.Set }
+
+func (s *saves) save(set evidence.Set) error {
+	s.sets = append(s.sets, set)
+	return nil
+}
+
+func unfinished(set evidence.Set) bool { return marked(set, evidence.Unfinished) }
+
+func marked(set evidence.Set, kind evidence.GapKind) bool {
+	return slices.ContainsFunc(set.Gaps, func(g evidence.Gap) bool { return g.Kind == kind })
+}
+
+// A recording that is killed leaves its last checkpoint: everything seen up to
+// then, marked as unfinished. One that ends leaves no mark.
+func TestCheckpointsAreMarkedAndTheEndIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var kept saves
+		target := &recordtest.Target{PID: 7, End: make(chan struct{}), Code: 3}
+		read, write := call("read", evidence.Start), call("write", evidence.Start)
+		run := record.Run{
+			Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(read), saw(read), saw(read, write)}},
+			Target:   target, Save: kept.save,
+		}
+		time.AfterFunc(2500*time.Millisecond, func() { close(target.End) })
+		res, err := run.Do(t.Context())
+		if err != nil || res.Code != 3 || res.Stopped {
+			t.Fatalf("Do: code %d, stopped %t, %v", res.Code, res.Stopped, err)
+		}
+		if len(kept.sets) != 2 {
+			t.Fatalf("saved %d times, want 2: at the first second and at the end; at the second one nothing was new", len(kept.sets))
+		}
+		if !unfinished(kept.sets[0]) || unfinished(kept.sets[1]) {
+			t.Errorf("unfinished: %t then %t, want true then false", unfinished(kept.sets[0]), unfinished(kept.sets[1]))
+		}
+		if diff := cmp.Diff([]evidence.Fact{read, write}, kept.sets[1].Facts); diff != "" {
+			t.Errorf("facts at the end (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestWhatEndsARecording(t *testing.T) {
+	failed := errors.New("the check failed")
+	passes := func(context.Context) error { time.Sleep(5 * time.Second); return nil }
+	fails := func(context.Context) error { return failed }
+	waits := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	tests := []struct {
+		name  string
+		check func(context.Context) error
+		span  time.Duration
+		end   time.Duration // of ctx
+		want  error
+		took  time.Duration
+	}{
+		{"the check passes", passes, 0, time.Hour, nil, 5 * time.Second},
+		{"some time after the check", passes, 3 * time.Second, time.Hour, nil, 8 * time.Second},
+		{"some time", nil, 3 * time.Second, time.Hour, nil, 3 * time.Second},
+		{"interrupted", nil, 0, 3 * time.Second, nil, 3 * time.Second},
+		{"the check fails", fails, time.Hour, time.Hour, failed, 0},
+		{"interrupted before the check passes", waits, 0, 3 * time.Second, record.ErrUnchecked, 3 * time.Second},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), tc.end)
+				defer cancel()
+				begun := time.Now()
+				var kept saves
+				target := &recordtest.Target{Code: 143}
+				run := record.Run{
+					Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}},
+					Target:   target, Check: tc.check, For: tc.span, Save: kept.save,
+				}
+				res, err := run.Do(ctx)
+				if !errors.Is(err, tc.want) || time.Since(begun) != tc.took {
+					t.Errorf("Do: %v after %s, want %v after %s", err, time.Since(begun), tc.want, tc.took)
+				}
+				if target.Stops != 1 || err == nil && !res.Stopped {
+					t.Errorf("stopped %t, Stop called %d times; want true, once", res.Stopped, target.Stops)
+				}
+				last := kept.sets[len(kept.sets)-1]
+				if unfinished(last) || marked(last, evidence.Unchecked) != (tc.want != nil) {
+					t.Errorf("gaps at the end: %v; want one only if the check did not succeed", last.Gaps)
+				}
+			})
+		})
+	}
+}
+
+// A workload that ends before its check succeeds has not been seen to work,
+// whatever its exit code.
+func TestEndBeforeTheCheck(t *testing.T) {
+	var kept saves
+	run := record.Run{
+		Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}},
+		Target:   &recordtest.Target{End: closed()}, Save: kept.save,
+		Check: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	}
+	if _, err := run.Do(t.Context()); !errors.Is(err, record.ErrUnchecked) || !marked(kept.sets[0], evidence.Unchecked) {
+		t.Errorf("Do: %v, gaps %v; want ErrUnchecked and its mark", err, kept.sets[0].Gaps)
+	}
+}
+
+// If the workload was lost sight of, so was what it did from then on.
+func TestLostWorkload(t *testing.T) {
+	lost := errors.New("guard was killed")
+	var kept saves
+	run := record.Run{
+		Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}},
+		Target:   &recordtest.Target{Err: lost, End: closed()}, Save: kept.save,
+	}
+	if _, err := run.Do(t.Context()); !errors.Is(err, lost) || !unfinished(kept.sets[0]) {
+		t.Errorf("Do: %v, gaps %v; want the error and an unfinished mark", err, kept.sets[0].Gaps)
+	}
+}
+
+func closed() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// A workload that never started must not leave evidence that looks like a
+// small one.
+func TestNothingSeenIsAnError(t *testing.T) {
+	var kept saves
+	run := record.Run{
+		Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(call("execve", evidence.Runtime))}},
+		Target:   &recordtest.Target{End: closed(), Code: 1}, Save: kept.save,
+	}
+	res, err := run.Do(t.Context())
+	if !errors.Is(err, record.ErrNothing) || res.Code != 1 || len(kept.sets) != 0 {
+		t.Errorf("Do: code %d, %v, %d saves; want 1, ErrNothing, none", res.Code, err, len(kept.sets))
+	}
+}
+
+func TestAFullDiskStopsTheWorkload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := errors.New("no space left on device")
+		target := &recordtest.Target{}
+		run := record.Run{
+			Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}},
+			Target:   target, Save: func(evidence.Set) error { return full },
+		}
+		if _, err := run.Do(t.Context()); !errors.Is(err, full) || target.Stops != 1 {
+			t.Errorf("Do: %v, stopped %d times; want the error of Save, once", err, target.Stops)
+		}
+	})
+}
+
+func TestRefusalsBecomeGaps(t *testing.T) {
+	var kept saves
+	run := record.Run{
+		Recorder: &recordtest.Recorder{Script: []record.Snapshot{{
+			Facts:   []evidence.Fact{call("read", evidence.Serve)},
+			Refused: []record.Refusal{{Arch: abi.X8664, Nr: 435, Name: "clone3", Phase: evidence.Serve}},
+		}}},
+		Target: &recordtest.Target{End: closed()}, Save: kept.save,
+	}
+	if _, err := run.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []evidence.Gap{{Kind: evidence.Refused, Where: "x86_64 435", Detail: "clone3 was refused by a seccomp filter already in force"}}
+	if diff := cmp.Diff(want, kept.sets[0].Gaps); diff != "" {
+		t.Errorf("gaps (-want +got):\n%s", diff)
+	}
+}
+
+func TestUntilTriesUntilItSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		refused := func(context.Context) ([]byte, error) {
+			tries++
+			return []byte("connection refused\n"), errors.New("exit status 7")
+		}
+		try := func(ctx context.Context) ([]byte, error) {
+			if tries < 3 {
+				return refused(ctx)
+			}
+			return nil, nil
+		}
+		if err := record.Until(try, time.Minute)(t.Context()); err != nil || tries != 3 {
+			t.Errorf("Until: %v after %d failures, want success after three", err, tries)
+		}
+		err := record.Until(refused, time.Second)(t.Context())
+		if err == nil || err.Error() != "the check did not succeed within 1s: exit status 7: connection refused" {
+			t.Errorf("Until: %v", err)
+		}
+	})
+}

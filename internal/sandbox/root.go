@@ -1,0 +1,42 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/profgen/profgen/internal/image"
+	"github.com/profgen/profgen/internal/sandbox/rootfs"
+)
+
+// Root is an image unpacked once, for several containers. None of them changes
+// it.
+type Root struct {
+	guard *guard
+	dir   string
+}
+
+// Unpack unpacks an image into a private folder, which goes when the root is
+// closed or profgen ends.
+func Unpack(ctx context.Context, img *image.Image, limits rootfs.Limits) (*Root, error) {
+	g, err := startGuard(Talk(), 0)
+	if err != nil {
+		return nil, err
+	}
+	private, err := g.privateDir()
+	if err != nil {
+		return nil, g.giveUp(err)
+	}
+	r := &Root{guard: g, dir: filepath.Join(private, "rootfs")}
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		return nil, g.giveUp(fmt.Errorf("make root file system: %w", err))
+	}
+	if err := rootfs.Unpack(ctx, img, r.dir, limits); err != nil {
+		return nil, g.giveUp(interrupted(ctx, "unpack image", err))
+	}
+	return r, nil
+}
+
+// Close removes the folder.
+func (r *Root) Close() { r.guard.close() }

@@ -1,0 +1,89 @@
+package profiles_test
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/moby/profiles/seccomp"
+
+	"github.com/profgen/profgen/profiles"
+)
+
+func TestFloors(t *testing.T) {
+	floors, err := profiles.Floors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range floors {
+		if f.Name == "" || f.Runtime == "" || f.Versions == "" || f.Source == "" || len(f.Syscalls) == 0 {
+			t.Errorf("floor %d: something is missing: %+v", i, f)
+		}
+		if !slices.IsSorted(f.Syscalls) || len(slices.Compact(slices.Clone(f.Syscalls))) != len(f.Syscalls) {
+			t.Errorf("%s: not sorted, or not a set: %v", f.Name, f.Syscalls)
+		}
+		if strings.HasSuffix(f.Name, "-without-nnp") == f.NoNewPrivileges || f.Exec != strings.Contains(f.Name, "exec") {
+			t.Errorf("%s: its name tells another story than %+v", f.Name, f)
+		}
+		got, err := profiles.FloorByName(f.Name)
+		if err != nil || got.Source != f.Source {
+			t.Errorf("%s by name: got %+v, %v", f.Name, got, err)
+		}
+	}
+}
+
+func TestFloorByNameListsThem(t *testing.T) {
+	_, err := profiles.FloorByName("runc")
+	if err == nil || !strings.Contains(err.Error(), "runc-1.1, ") {
+		t.Errorf("got %v, want the names there are", err)
+	}
+}
+
+// The embedded profile is that of the version in go.mod: go generate makes it so.
+func TestDockerDefaultIsCurrent(t *testing.T) {
+	got, version := profiles.DockerDefault()
+	gomod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(gomod), version) {
+		t.Errorf("generated from %q, go.mod has another", version)
+	}
+	var a, b any
+	want, err := json.Marshal(seccomp.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(got, &a); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(want, &b); err != nil {
+		t.Fatal(err)
+	}
+	if x, y := canonical(t, a), canonical(t, b); x != y {
+		t.Error("docker-default.json is not what the module has; run go generate")
+	}
+}
+
+func canonical(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestCapabilities(t *testing.T) {
+	docker, podman := profiles.DockerCapabilities(), profiles.PodmanCapabilities()
+	if len(docker) != 14 || len(podman) != 11 || !slices.IsSorted(docker) || !slices.IsSorted(podman) {
+		t.Errorf("docker has %d, podman %d, want 14 and 11, sorted", len(docker), len(podman))
+	}
+	for _, c := range podman {
+		if !slices.Contains(docker, c) {
+			t.Errorf("%s: podman grants it and docker does not", c)
+		}
+	}
+}
