@@ -41,10 +41,7 @@ generate: ## rebuild what go generate makes: tables and BPF objects
 	go generate ./...
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
-	@git grep -Eo '^func Fuzz\w+' -- '*_test.go' | while IFS=: read -r file func; do \
-		echo "$${func#func } in $${file%/*}"; \
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" </dev/null || exit; \
-	done
+	@scripts/fuzz $(FUZZTIME)
 
 bench: ## measure what recording costs: ratios, and the bars they must keep (3 minutes; quiet machines only)
 	@scripts/install-missing bench
