@@ -341,7 +341,7 @@ func (in *x86Inst) immediate(b *window, p int, f form) int {
 	case iw:
 		size = 2
 	case iwb:
-		in.imm = int64(b[p&31]) | int64(b[(p+1)&31])<<8
+		in.imm = int64(b[p&31]) | int64(b[(p+1)&31])<<8 | int64(b[(p+2)&31])<<16
 		return p + 3
 	case moffs:
 		if in.prefix&p67 == 0 {
