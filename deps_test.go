@@ -51,6 +51,7 @@ internal/scmp:              internal/abi | libseccomp net sys | gen/policy gen/s
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
 internal/image:             | ggcr zstd | internal/image/imagetest
+internal/scan/insn:         | |
 profiles:                   | moby-seccomp |
 templates:                  | |
 `
