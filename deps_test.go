@@ -37,11 +37,15 @@ gen/seccomp:                gen/policy internal/abi | | common moby-seccomp prof
 internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys |
 internal/record/recordtest: internal/record | |
 
+internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
+
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
 internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
 
 gen/evidence:               internal/abi | |
+internal/scan/link:         internal/elfx | |
+internal/scan/value:        internal/scan/insn | |
 internal/host:              internal/abi | sys |
 internal/image/imagetest:   | ggcr |
 internal/sandbox/rootfs:    internal/image | apex-log moby-user securejoin sys umoci | internal/image/imagetest
@@ -50,6 +54,7 @@ internal/scmp:              internal/abi | libseccomp net sys | gen/policy gen/s
 .:                          | |
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
+internal/elfx:              | |
 internal/image:             | ggcr zstd | internal/image/imagetest
 internal/scan/insn:         | |
 profiles:                   | moby-seccomp |

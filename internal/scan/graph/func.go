@@ -1,0 +1,280 @@
+package graph
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/profgen/profgen/internal/elfx"
+	"github.com/profgen/profgen/internal/scan/insn"
+	"github.com/profgen/profgen/internal/scan/value"
+)
+
+func (c *Code) search(addr uint64) (int, bool) {
+	return slices.BinarySearchFunc(c.funcs, addr, func(f *Func, a uint64) int { return compare(f.Start, a) })
+}
+
+func (c *Code) startsAt(addr uint64) bool {
+	_, ok := c.search(addr)
+	return ok
+}
+
+// At returns the function that an address belongs to. Code between functions
+// becomes a function of its own, from addr to the next one; nil if addr is no
+// code.
+func (c *Code) At(addr uint64) *Func {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok := c.search(addr)
+	if ok {
+		return c.funcs[i]
+	}
+	if i > 0 && addr < c.funcs[i-1].End {
+		return c.funcs[i-1]
+	}
+	sec := c.File.Section(addr)
+	if sec == nil || !sec.Exec {
+		return nil
+	}
+	end := sec.Addr + uint64(len(sec.Data))
+	if i < len(c.funcs) {
+		end = min(end, c.funcs[i].Start)
+	}
+	if addr >= end {
+		return nil
+	}
+	f := &Func{Code: c, Start: addr, End: c.flowEnd(addr, end)}
+	c.funcs = slices.Insert(c.funcs, i, f)
+	return f
+}
+
+// Name is the symbol of the function; "" if none says.
+func (f *Func) Name() string { return f.Code.File.FunctionName(f.Start) }
+
+// String names the function for people.
+func (f *Func) bytes() []byte { return f.Code.File.Bytes(f.Start, int(f.End-f.Start)) }
+
+// sweep reads the function's code, once.
+func (f *Func) sweep(out *insn.Sweep) {
+	f.swept.Do(func() {
+		c := f.Code
+		opt := insn.SweepOptions{}
+		if c.fixed {
+			opt.Absolute = true
+			opt.Low, opt.High = c.bounds()
+		}
+		c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+		if out.FallsThrough {
+			if end := c.gapEnd(f.End); end > f.End {
+				f.End = end
+				c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+			} else if c.startsAt(f.End) {
+				out.Branches = append(out.Branches, insn.Branch{Site: f.End, Target: f.End})
+			}
+		}
+		f.keep(out)
+	})
+}
+
+// gapEnd is how far code goes on past the end of a function that does not end
+// there: glibc's clone ends its FDE before the system call. It is addr if
+// another function begins there.
+func (c *Code) gapEnd(addr uint64) uint64 {
+	sec := c.File.Section(addr)
+	i, ok := c.search(addr)
+	if ok || sec == nil || !sec.Exec {
+		return addr
+	}
+	end := sec.Addr + uint64(len(sec.Data))
+	if i < len(c.funcs) {
+		end = min(end, c.funcs[i].Start)
+	}
+	return c.flowEnd(addr, end)
+}
+
+// flowEnd is the end of what control flow reaches from addr without leaving
+// [addr, end). What lies between functions may be data, as libcrypto's tables
+// are: it is never read from one end to the other.
+func (c *Code) flowEnd(addr, end uint64) uint64 {
+	for window := uint64(256); ; window *= 8 {
+		stop := min(end, addr+window)
+		reached := flow(c.Machine.Lift(nil, c.File.Bytes(addr, int(stop-addr)), addr), addr)
+		if stop == end || reached < stop {
+			return min(end, max(reached, addr+1))
+		}
+	}
+}
+
+// flow is the end of the last instruction that control reaches from the first.
+// Jumps through registers lead nowhere.
+func flow(code []insn.Inst, start uint64) uint64 {
+	end := start
+	seen := make([]bool, len(code))
+	todo := []uint64{start}
+	for len(todo) > 0 {
+		addr := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if addr < start {
+			continue
+		}
+		for i := instAt(code, addr); i < len(code) && !seen[i]; i++ {
+			in := &code[i]
+			seen[i] = true
+			end = max(end, in.Addr+uint64(in.Len))
+			if in.Op == insn.Jump || in.Op == insn.CondBranch {
+				todo = append(todo, uint64(in.Imm))
+			}
+			if ends(in.Op) {
+				break
+			}
+		}
+	}
+	return end
+}
+
+// instAt is the first Inst at addr or after it: an instruction without an
+// effect that is told, such as nop, gives none.
+func instAt(code []insn.Inst, addr uint64) int {
+	i, _ := slices.BinarySearchFunc(code, addr, func(in insn.Inst, a uint64) int { return compare(in.Addr, a) })
+	return i
+}
+
+// ends reports whether control does not go on after an op.
+func ends(op insn.Op) bool {
+	switch op {
+	case insn.Jump, insn.IndirectJump, insn.Return, insn.Stop:
+		return true
+	}
+	return false
+}
+
+// keep copies what matters of a sweep.
+func (f *Func) keep(s *insn.Sweep) {
+	c := f.Code
+	f.insts = s.Insts
+	f.branches = slices.Clone(s.Branches)
+	f.calls = slices.Clone(s.Slots)
+	f.Syscalls = slices.Clone(s.Syscalls)
+	f.Legacy = slices.Clone(s.Legacy)
+	jumps := slices.ContainsFunc(s.Indirect, func(i insn.Indirect) bool { return !i.Call })
+	var tables []uint64
+	kept := s.Refs[:0]
+	for _, r := range s.Refs {
+		sec := c.File.Section(r.Addr)
+		switch {
+		case sec == nil:
+			continue
+		case sec.Exec:
+			if r.Access == insn.Address && (r.Addr <= f.Start || r.Addr >= f.End) && (!c.fixed || c.startsAt(r.Addr) || isPLT(sec)) {
+				kept = append(kept, r)
+			}
+			continue
+		case jumps && r.Access == insn.Address && !sec.Write:
+			tables = append(tables, r.Addr)
+		}
+		if c.holdsAddresses(sec) {
+			kept = append(kept, r)
+		}
+	}
+	slices.SortFunc(kept, func(a, b insn.Ref) int {
+		if a.Addr != b.Addr {
+			return compare(a.Addr, b.Addr)
+		}
+		if a.Access != b.Access {
+			return int(a.Access) - int(b.Access)
+		}
+		return compare(a.Site, b.Site)
+	})
+	kept = slices.CompactFunc(kept, func(a, b insn.Ref) bool { return a.Addr == b.Addr && a.Access == b.Access && a.Size == b.Size })
+	f.refs = slices.Clone(kept)
+	slices.Sort(tables)
+	tables = slices.Compact(tables)
+	for i, at := range tables {
+		next := ^uint64(0)
+		if i+1 < len(tables) {
+			next = tables[i+1]
+		}
+		f.table(at, next, s.TableLimit)
+	}
+	slices.Sort(f.tables)
+	f.tables = slices.Compact(f.tables)
+}
+
+// holdsAddresses reports whether a section has slots.
+func (c *Code) holdsAddresses(sec *elfx.Section) bool {
+	i := c.slotFrom(sec.Addr)
+	return i < len(c.slots) && c.slots[i].addr < sec.Addr+sec.Size
+}
+
+// slotFrom is the first slot at or after addr.
+func (c *Code) slotFrom(addr uint64) int {
+	i, _ := slices.BinarySearchFunc(c.slots, addr, func(s slot, a uint64) int { return compare(s.addr, a) })
+	return i
+}
+
+// table reads the data from at to next as a jump table of the function: offsets
+// of four bytes from the table itself (PIC), or addresses.
+func (f *Func) table(at, next uint64, limit int64) {
+	sec := f.Code.File.Section(at)
+	data := sec.Data[min(uint64(len(sec.Data)), at-sec.Addr):]
+	if n := next - at; n < uint64(len(data)) {
+		data = data[:n]
+	}
+	if limit < 0 || limit >= maxTable {
+		limit = maxTable
+	}
+	n := int(limit) + 1
+	f.entries(data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
+	f.entries(data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
+}
+
+// maxTable is the largest jump table that is followed where nothing bounds it.
+const maxTable = 1 << 14
+
+// entries notes the targets that a table lists. Those within the function are
+// for the analysis of values; those within others are the function's cold
+// parts, which begin no function and have no name. Whatever else comes is no
+// longer the table.
+func (f *Func) entries(data []byte, n, width int, target func([]byte) uint64) {
+	c := f.Code
+	for ; n > 0 && len(data) >= width; n-- {
+		t := target(data)
+		data = data[width:]
+		if t > f.Start && t < f.End {
+			f.tables = append(f.tables, t)
+			continue
+		}
+		i, ok := c.search(t)
+		if ok || i == 0 || t >= c.funcs[i-1].End || c.funcs[i-1].named {
+			return
+		}
+		f.branches = append(f.branches, insn.Branch{Site: f.Start, Target: t})
+	}
+}
+
+// Values is what was found out about the values in the function. It is
+// computed once, when first asked for.
+func (f *Func) Values() *value.Function {
+	f.analyzed.Do(func() {
+		c := f.Code
+		f.values = value.Analyze(c.Machine, c.Machine.Lift(nil, f.bytes(), f.Start), f.scratch(), f)
+	})
+	return f.values
+}
+
+// Tables returns the targets of the function's jump tables within it.
+func (f *Func) Tables() []uint64 { return f.tables }
+
+// Constant reads memory that nothing writes.
+func (f *Func) Constant(addr uint64, width uint8) (uint64, bool) {
+	sec := f.Code.File.Section(addr)
+	if sec == nil || sec.Write || width > 8 {
+		return 0, false
+	}
+	b := f.Code.File.Bytes(addr, int(width))
+	if b == nil {
+		return 0, false
+	}
+	var buf [8]byte
+	copy(buf[:], b)
+	return binary.LittleEndian.Uint64(buf[:]), true
+}

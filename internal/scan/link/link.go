@@ -1,0 +1,325 @@
+// Package link finds the objects that a program is made of, as the dynamic
+// linker of its image would, and binds its symbols.
+//
+// It reads the image, never the host. Where a CPU may make a difference
+// (glibc-hwcaps) all that may be loaded is. What is missing is reported, not
+// fatal: the rest can be analysed.
+//
+// Sources: ld.so(8), ldconfig(8), dlopen(3); "ELF symbol versioning" in LSB
+// 5.0; for musl its documentation of environment and search paths.
+package link
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/profgen/profgen/internal/elfx"
+)
+
+// Files are the files of an image, by names without a leading slash.
+type Files interface {
+	// Resolve follows all symlinks and returns the file's one canonical name.
+	Resolve(name string) (string, error)
+	ReadFile(name string) ([]byte, error)
+	ReadDir(name string) ([]fs.DirEntry, error)
+}
+
+// Object is an ELF file of the image. There is one for each file.
+type Object struct {
+	Path string // canonical, without leading slash
+	File *elfx.File
+
+	once    sync.Once
+	defined map[string][]int32 // name → indexes of Symbols
+}
+
+// Linker loads objects, each once, for all programs. It may be used by several
+// goroutines.
+type Linker struct {
+	files Files
+
+	mu      sync.Mutex
+	objects map[string]*loading
+	cache   func() map[string][]string // ld.so.cache: name → paths
+	conf    func() []string            // folders of ld.so.conf
+}
+
+type loading struct {
+	once sync.Once
+	obj  *Object
+	err  error
+}
+
+// New returns a linker for the files of an image.
+func New(files Files) *Linker {
+	l := &Linker{files: files, objects: map[string]*loading{}}
+	l.cache = sync.OnceValue(l.readCache)
+	l.conf = sync.OnceValue(l.readConf)
+	return l
+}
+
+// Object returns the object that a name leads to.
+func (l *Linker) Object(name string) (*Object, error) {
+	real, err := l.files.Resolve(strings.TrimPrefix(name, "/"))
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	o := l.objects[real]
+	if o == nil {
+		o = &loading{}
+		l.objects[real] = o
+	}
+	l.mu.Unlock()
+	o.once.Do(func() {
+		data, err := l.files.ReadFile(real)
+		if err != nil {
+			o.err = err
+			return
+		}
+		f, err := elfx.Parse(data)
+		if err != nil {
+			o.err = fmt.Errorf("read ELF %s: %w", real, err)
+			return
+		}
+		o.obj = &Object{Path: real, File: f}
+	})
+	return o.obj, o.err
+}
+
+// Program is a program with the objects that are loaded for it.
+type Program struct {
+	Exe    *Object
+	Interp *Object // the dynamic linker; nil for static programs
+	// Objects are all, in the order in which symbols are looked up: the program,
+	// what is preloaded, what is needed breadth-first, and what was opened since.
+	Objects []*Object
+	Missing []Missing
+
+	linker  *Linker
+	musl    bool
+	env     []string // folders of LD_LIBRARY_PATH
+	names   map[string]*Object
+	needers map[*Object]*Object // who brought an object in
+}
+
+// Missing is a library that is needed, and is not there or cannot be read.
+type Missing struct {
+	Needed, By string
+	Err        error
+}
+
+// maxObjects bounds a program: real ones have a few hundred.
+const maxObjects = 1 << 13
+
+// Load returns a program with all that is loaded when it starts. env are the
+// environment variables NAME=value of which LD_PRELOAD and LD_LIBRARY_PATH
+// matter.
+func (l *Linker) Load(name string, env []string) (*Program, error) {
+	exe, err := l.Object(name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{Exe: exe, linker: l, names: map[string]*Object{}, needers: map[*Object]*Object{}}
+	p.add(exe, nil)
+	if exe.File.Interp == "" {
+		return p, nil
+	}
+	p.musl = strings.HasPrefix(path.Base(exe.File.Interp), "ld-musl-")
+	if p.Interp, err = l.Object(exe.File.Interp); err != nil {
+		p.Missing = append(p.Missing, Missing{exe.File.Interp, exe.Path, err})
+	}
+	p.env = split(variable(env, "LD_LIBRARY_PATH"), ":;")
+	preload := split(variable(env, "LD_PRELOAD"), ": ")
+	if b, err := l.files.ReadFile("etc/ld.so.preload"); err == nil && !p.musl {
+		preload = append(preload, split(string(b), ": \t\n")...)
+	}
+	for _, n := range preload {
+		p.need(exe, n)
+	}
+	p.close(0)
+	if p.Interp != nil {
+		p.add(p.Interp, exe)
+	}
+	return p, nil
+}
+
+func variable(env []string, name string) string {
+	value := ""
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+func split(s, at string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(at, r) })
+}
+
+// Open loads what dlopen(name), called by from, loads, and returns the object
+// and all that it brings in besides. An object that was loaded already brings
+// in nothing.
+func (p *Program) Open(from *Object, name string) (*Object, []*Object, error) {
+	if o := p.names[name]; o != nil {
+		return o, nil, nil
+	}
+	found, err := p.search(from, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(found) == 0 {
+		return nil, nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	}
+	n := len(p.Objects)
+	for _, o := range found {
+		p.add(o, from)
+	}
+	p.names[name] = found[0]
+	p.close(n)
+	return found[0], p.Objects[n:], nil
+}
+
+// Search is where Open would find name; false if nowhere.
+func (p *Program) Search(from *Object, name string) (*Object, bool) {
+	found, err := p.search(from, name)
+	if err != nil || len(found) == 0 {
+		return nil, false
+	}
+	return found[0], true
+}
+
+// Has reports whether an object of that path is loaded.
+func (p *Program) Has(name string) bool {
+	for _, o := range p.Objects {
+		if o.Path == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Program) add(o, by *Object) {
+	if p.Has(o.Path) {
+		return
+	}
+	p.Objects = append(p.Objects, o)
+	p.needers[o] = by
+	if n := o.File.Dynamic.Soname; n != "" && p.names[n] == nil {
+		p.names[n] = o
+	}
+}
+
+// close loads what the objects from the n-th on need, and what those need.
+func (p *Program) close(n int) {
+	for ; n < len(p.Objects) && len(p.Objects) < maxObjects; n++ {
+		for _, name := range p.Objects[n].File.Dynamic.Needed {
+			p.need(p.Objects[n], name)
+		}
+	}
+}
+
+func (p *Program) need(by *Object, name string) {
+	if p.names[name] != nil {
+		return
+	}
+	if p.musl && p.Interp != nil && muslItself(name) {
+		p.names[name] = p.Interp
+		p.add(p.Interp, by)
+		return
+	}
+	found, err := p.search(by, name)
+	if len(found) == 0 {
+		if err == nil {
+			err = fs.ErrNotExist
+		}
+		p.Missing = append(p.Missing, Missing{name, by.Path, err})
+		return
+	}
+	for _, o := range found {
+		p.add(o, by)
+	}
+	p.names[name] = found[0]
+}
+
+// muslItself reports whether a name means musl, whose linker is its libc.
+func muslItself(name string) bool {
+	if strings.HasPrefix(name, "libc.musl-") {
+		return true
+	}
+	base, ok := strings.CutSuffix(name, ".so")
+	switch base {
+	case "libc", "libpthread", "librt", "libm", "libdl", "libutil", "libxnet":
+		return ok
+	}
+	return false
+}
+
+// search returns what a name can mean to an object: one object, or several of
+// which the CPU picks one. The error says why a file of that name cannot be it.
+func (p *Program) search(from *Object, name string) ([]*Object, error) {
+	if strings.Contains(name, "/") {
+		o, err := p.fits(p.expand(from, name))
+		if o == nil {
+			return nil, err
+		}
+		return []*Object{o}, nil
+	}
+	var first error
+	for _, dir := range p.folders(from) {
+		var found []*Object
+		for _, sub := range hwcaps(from.File.Machine) {
+			o, err := p.fits(path.Join(dir, sub, name))
+			if o != nil {
+				found = append(found, o)
+			} else if first == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) {
+				first = err
+			}
+		}
+		if len(found) > 0 {
+			return found, nil
+		}
+	}
+	for _, file := range p.linker.cache()[name] {
+		if o, _ := p.fits(file); o != nil && !p.musl {
+			return []*Object{o}, nil
+		}
+	}
+	for _, dir := range p.standard() {
+		for _, sub := range hwcaps(from.File.Machine) {
+			if o, err := p.fits(path.Join(dir, sub, name)); o != nil {
+				return []*Object{o}, nil
+			} else if first == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) {
+				first = err
+			}
+		}
+	}
+	return nil, first
+}
+
+// hwcaps are the folders below a library folder that hold what is for some
+// CPUs only, and "" for all others: ld.so(8), "Legacy" ones left out.
+func hwcaps(m elf.Machine) []string {
+	if m == elf.EM_X86_64 {
+		return []string{"", "glibc-hwcaps/x86-64-v4", "glibc-hwcaps/x86-64-v3", "glibc-hwcaps/x86-64-v2"}
+	}
+	return []string{""}
+}
+
+// fits returns the object at a path if it can be part of the program.
+func (p *Program) fits(name string) (*Object, error) {
+	o, err := p.linker.Object(name)
+	if err != nil {
+		return nil, err
+	}
+	if o.File.Machine != p.Exe.File.Machine {
+		return nil, fmt.Errorf("%s is for %v: %w", o.Path, o.File.Machine, elfx.ErrUnsupported)
+	}
+	return o, nil
+}

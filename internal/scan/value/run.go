@@ -1,0 +1,316 @@
+package value
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/profgen/profgen/internal/scan/insn"
+)
+
+// Object is what the analysis of a function asks about the object it is in.
+type Object interface {
+	// Constant is the value of width bytes of memory that nothing ever writes.
+	Constant(addr uint64, width uint8) (uint64, bool)
+	// Tables returns the addresses that jump tables of the function list, within
+	// the function; none if it has no tables that can be read.
+	Tables() []uint64
+}
+
+// Site is a place where control leaves the function: a call, a jump out of it,
+// or a system call, with what is known there.
+type Site struct {
+	Addr uint64
+	Op   insn.Op // Call, IndirectCall, Jump, CondBranch, IndirectJump or Syscall
+	regs []held  // what is known of registers
+	mem  state   // its slots and leak only
+	sp   int64   // stack pointer, from that on entry
+	spOK bool
+}
+
+// held is a register with a known value.
+type held struct {
+	reg insn.Reg
+	val Value
+}
+
+// Function is what was found out about one function.
+type Function struct {
+	machine *insn.Machine
+	sites   []Site // sorted by Addr
+}
+
+// Sites returns the sites of the function in order of their addresses.
+func (f *Function) Sites() []Site { return f.sites }
+
+// At returns the site at an address.
+func (f *Function) At(addr uint64) (Site, bool) {
+	i, ok := slices.BinarySearchFunc(f.sites, addr, func(s Site, a uint64) int { return cmp.Compare(s.Addr, a) })
+	if !ok {
+		return Site{}, false
+	}
+	return f.sites[i], true
+}
+
+// Reg is what the register can hold at the site.
+func (s Site) Reg(r insn.Reg) Value {
+	for _, h := range s.regs {
+		if h.reg == r {
+			return h.val
+		}
+	}
+	return Unknown()
+}
+
+// Resolve is what a symbolic atom of the function that the site enters stands
+// for, in terms of the function the site is in.
+func (s Site) Resolve(m *insn.Machine, a Atom) Value {
+	switch a.Kind {
+	case Const:
+		return of(a)
+	case Param:
+		return a.Substitute(s.Reg(a.Reg))
+	case StackParam:
+		return a.Substitute(s.stack(m, a.N))
+	case Field:
+		off, ok := frame(s.Reg(a.Reg))
+		if !ok {
+			return Unknown()
+		}
+		return a.Substitute(s.mem.read(off+a.N, a.Width))
+	}
+	return Unknown()
+}
+
+// stack is what the entered function finds at off above its stack pointer.
+func (s Site) stack(m *insn.Machine, off int64) Value {
+	if !s.spOK {
+		return Unknown()
+	}
+	if s.Op == insn.Call || s.Op == insn.IndirectCall {
+		off -= m.CallPush
+	}
+	return s.mem.read(s.sp+off, 8)
+}
+
+// Analyze interprets a function, lifted, from its first instruction on. Time
+// and memory are linear in its length, times a small constant.
+func Analyze(m *insn.Machine, code []insn.Inst, scratch insn.RegSet, obj Object) *Function {
+	f := &Function{machine: m}
+	if len(code) == 0 {
+		return f
+	}
+	r := &run{machine: m, code: code, scratch: scratch, obj: obj}
+	r.split()
+	first := entry(m)
+	r.flow(0, &first)
+	r.settle()
+	r.strays()
+	f.sites = r.sites()
+	return f
+}
+
+// block is a stretch of code that is only entered at its start.
+type block struct {
+	lo, hi int // in code
+	in     state
+	visits int
+	queued bool
+	jumps  bool // ends in a jump through a register
+}
+
+type run struct {
+	machine *insn.Machine
+	code    []insn.Inst
+	scratch insn.RegSet
+	obj     Object
+	blocks  []block
+	lowest  int // no block before it is queued
+	pending int // blocks that are queued
+	tables  []uint64
+}
+
+// hurried is after how many visits of a block differences become unknown.
+const hurried = 6
+
+// split finds the blocks.
+func (r *run) split() {
+	lead := make([]bool, len(r.code)+1)
+	lead[0] = true
+	mark := func(addr uint64) {
+		if i, ok := r.index(addr); ok {
+			lead[i] = true
+		}
+	}
+	jumps := false
+	for i := range r.code {
+		in := &r.code[i]
+		switch in.Op {
+		case insn.Jump, insn.CondBranch:
+			mark(uint64(in.Imm))
+			lead[i+1] = true
+		case insn.IndirectJump:
+			jumps = true
+			lead[i+1] = true
+		case insn.Return, insn.Stop:
+			lead[i+1] = true
+		}
+	}
+	if jumps && r.obj != nil {
+		r.tables = r.obj.Tables()
+		for _, t := range r.tables {
+			mark(t)
+		}
+	}
+	for i := 0; i < len(r.code); {
+		j := i + 1
+		for j < len(r.code) && !lead[j] {
+			j++
+		}
+		r.blocks = append(r.blocks, block{lo: i, hi: j})
+		i = j
+	}
+}
+
+// index is the first Inst at addr or, where the instruction at addr has no
+// effect that is told, after it; false if addr is outside the function.
+func (r *run) index(addr uint64) (int, bool) {
+	if addr < r.code[0].Addr {
+		return 0, false
+	}
+	i, _ := slices.BinarySearchFunc(r.code, addr, func(in insn.Inst, a uint64) int { return cmp.Compare(in.Addr, a) })
+	return i, i < len(r.code)
+}
+
+func (r *run) blockAt(addr uint64) (int, bool) {
+	i, ok := r.index(addr)
+	if !ok {
+		return 0, false
+	}
+	return slices.BinarySearchFunc(r.blocks, i, func(b block, i int) int { return b.lo - i })
+}
+
+// flow lets control reach block b with state s.
+func (r *run) flow(b int, s *state) {
+	bl := &r.blocks[b]
+	if bl.in.join(s, bl.visits > hurried) && !bl.queued {
+		bl.queued = true
+		r.pending++
+		r.lowest = min(r.lowest, b)
+	}
+}
+
+// settle interprets blocks until nothing changes. Every value grows at most
+// Limit times and, after a few visits, only once more.
+func (r *run) settle() {
+	// Lowest first: code is laid out more or less in the order it runs.
+	for r.pending > 0 {
+		b := r.lowest
+		r.lowest++
+		if !r.blocks[b].queued {
+			continue
+		}
+		bl := &r.blocks[b]
+		bl.queued = false
+		r.pending--
+		bl.visits++
+		s := bl.in.clone()
+		for i := bl.lo; i < bl.hi; i++ {
+			if i == bl.hi-1 {
+				r.leave(b, i, &s)
+			}
+			r.step(&s, &r.code[i])
+		}
+		if r.fallsThrough(bl) && b+1 < len(r.blocks) {
+			r.flow(b+1, &s)
+		}
+	}
+}
+
+func (r *run) fallsThrough(bl *block) bool {
+	switch r.code[bl.hi-1].Op {
+	case insn.Jump, insn.IndirectJump, insn.Return, insn.Stop:
+		return false
+	}
+	return true
+}
+
+// leave follows the jump that may end block b.
+func (r *run) leave(b, i int, s *state) {
+	in := &r.code[i]
+	switch in.Op {
+	case insn.Jump, insn.CondBranch:
+		if t, ok := r.blockAt(uint64(in.Imm)); ok {
+			r.flow(t, s)
+		}
+	case insn.IndirectJump:
+		for _, addr := range r.tables {
+			if t, ok := r.blockAt(addr); ok {
+				r.flow(t, s)
+			}
+		}
+		if sp, ok := frame(s.regs[r.machine.SP]); len(r.tables) == 0 && (!ok || sp != 0) {
+			r.blocks[b].jumps = true
+		}
+	}
+}
+
+// strays interprets code that nothing was seen to lead to, such as landing
+// pads, knowing nothing; and all blocks where a jump may lead anywhere.
+func (r *run) strays() {
+	lost := slices.ContainsFunc(r.blocks, func(b block) bool { return b.jumps })
+	s := anywhere(r.machine)
+	for b := range r.blocks {
+		if !r.blocks[b].in.reached || lost && r.blocks[b].lo > 0 && !r.follows(b) {
+			r.flow(b, &s)
+			r.settle()
+		}
+	}
+}
+
+// follows reports whether block b is entered only from the block before it, as
+// far as can be seen: a jump table would have no need for it.
+func (r *run) follows(b int) bool {
+	return b > 0 && r.code[r.blocks[b].lo-1].Op == insn.CondBranch
+}
+
+// sites interprets every block once more and keeps what is known where control
+// leaves.
+func (r *run) sites() []Site {
+	var out []Site
+	for b := range r.blocks {
+		bl := &r.blocks[b]
+		s := bl.in.clone()
+		for i := bl.lo; i < bl.hi; i++ {
+			in := &r.code[i]
+			if r.leaves(in) {
+				out = append(out, r.site(&s, in))
+			}
+			r.step(&s, in)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Site) int { return cmp.Compare(a.Addr, b.Addr) })
+	return out
+}
+
+func (r *run) leaves(in *insn.Inst) bool {
+	switch in.Op {
+	case insn.Call, insn.IndirectCall, insn.IndirectJump, insn.Syscall:
+		return true
+	case insn.Jump, insn.CondBranch:
+		first, last := r.code[0].Addr, &r.code[len(r.code)-1]
+		t := uint64(in.Imm)
+		return t < first || t >= last.Addr+uint64(last.Len)
+	}
+	return false
+}
+
+func (r *run) site(s *state, in *insn.Inst) Site {
+	out := Site{Addr: in.Addr, Op: in.Op, mem: state{slots: slices.Clone(s.slots), leak: s.leak}}
+	out.sp, out.spOK = frame(s.regs[r.machine.SP])
+	for reg, v := range s.regs[:r.machine.Regs] {
+		if !v.unknown && len(v.atoms) > 0 {
+			out.regs = append(out.regs, held{insn.Reg(reg), v})
+		}
+	}
+	return out
+}
