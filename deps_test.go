@@ -55,7 +55,7 @@ internal/scmp:              internal/abi | libseccomp net sys | gen/policy gen/s
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
 internal/elfx:              | |
-internal/image:             | ggcr zstd | internal/image/imagetest
+internal/image:             | ggcr gzip sys zstd | internal/image/imagetest
 internal/scan/insn:         | |
 profiles:                   | moby-seccomp |
 templates:                  | |
@@ -68,6 +68,7 @@ cli             github.com/urfave/cli/v2
 common          github.com/containers/common/pkg
 ebpf            github.com/cilium/ebpf
 ggcr            github.com/google/go-containerregistry
+gzip            github.com/klauspost/compress/gzip
 go-cmp          github.com/google/go-cmp
 go-internal     github.com/rogpeppe/go-internal
 libseccomp      github.com/seccomp/libseccomp-golang

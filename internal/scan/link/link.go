@@ -25,7 +25,8 @@ import (
 type Files interface {
 	// Resolve follows all symlinks and returns the file's one canonical name.
 	Resolve(name string) (string, error)
-	ReadFile(name string) ([]byte, error)
+	// Contents returns what is in a file. It may be shared: it is never changed.
+	Contents(name string) ([]byte, error)
 	ReadDir(name string) ([]fs.DirEntry, error)
 }
 
@@ -77,7 +78,7 @@ func (l *Linker) Object(name string) (*Object, error) {
 	}
 	l.mu.Unlock()
 	o.once.Do(func() {
-		data, err := l.files.ReadFile(real)
+		data, err := l.files.Contents(real)
 		if err != nil {
 			o.err = err
 			return
@@ -136,7 +137,7 @@ func (l *Linker) Load(name string, env []string) (*Program, error) {
 	}
 	p.env = split(variable(env, "LD_LIBRARY_PATH"), ":;")
 	preload := split(variable(env, "LD_PRELOAD"), ": ")
-	if b, err := l.files.ReadFile("etc/ld.so.preload"); err == nil && !p.musl {
+	if b, err := l.files.Contents("etc/ld.so.preload"); err == nil && !p.musl {
 		preload = append(preload, split(string(b), ": \t\n")...)
 	}
 	for _, n := range preload {

@@ -34,7 +34,7 @@ func (p *Program) standard() []string {
 	}
 	if p.musl {
 		name := strings.TrimSuffix(path.Base(p.Exe.File.Interp), ".so.1")
-		if b, err := p.linker.files.ReadFile("etc/" + name + ".path"); err == nil {
+		if b, err := p.linker.files.Contents("etc/" + name + ".path"); err == nil {
 			return split(string(b), ":\n")
 		}
 		return []string{"lib", "usr/local/lib", "usr/lib"}
@@ -66,7 +66,7 @@ const (
 // readCache reads ld.so.cache: ldconfig(8), glibc's sysdeps/generic/dl-cache.h
 // describes it. A cache that cannot be read is none, as for ld.so.
 func (l *Linker) readCache() map[string][]string {
-	b, err := l.files.ReadFile("etc/ld.so.cache")
+	b, err := l.files.Contents("etc/ld.so.cache")
 	if err != nil {
 		return nil
 	}
@@ -114,7 +114,7 @@ func (l *Linker) readConf() []string {
 	var out []string
 	todo := []string{"etc/ld.so.conf"}
 	for n := 0; len(todo) > 0 && n < maxIncludes; n++ {
-		b, err := l.files.ReadFile(todo[0])
+		b, err := l.files.Contents(todo[0])
 		todo = todo[1:]
 		if err != nil {
 			continue
