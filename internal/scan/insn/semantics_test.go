@@ -68,7 +68,7 @@ func (s *semantics) run(t *testing.T) {
 		known += s.checkRegisters(t, q, final)
 		bytesKnown += checkMemory(t, q, final)
 		if t.Failed() {
-			t.Fatalf("sequence %d:\n%s\n% x\nlifted:\n%s", i, q.text, q.code, dump(lifted))
+			t.Fatalf("sequence %d from %#x:\n%s\n% x\nlifted:\n%s", i, q.in, q.text, q.code, dump(lifted))
 		}
 	}
 	t.Logf("%d sequences, %d of them faulted; %d lifted steps; %d of %d registers claimed, %d bytes of memory claimed, all right",
