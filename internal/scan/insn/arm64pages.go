@@ -27,14 +27,15 @@ type armPages struct {
 
 	code   []byte
 	addr   uint64
-	out    *Sweep // nil while the states still change
+	out    *Sweep
 	seen   []bool // the page met the rest of an address
 	kept   []bool // the page goes where its use cannot be seen
 	all    bool   // every page does
 	coarse bool   // too many passes
 
 	now     holdings
-	starts  map[uint64]*holdings // by offset of the target of a branch
+	targets bitset               // of branches, by word
+	starts  map[uint64]*holdings // what is held there, by offset
 	jumps   holdings             // at indirect jumps
 	calls   holdings             // after calls
 	changed bool
@@ -101,13 +102,19 @@ func (p *armPages) resolve(code []byte, addr uint64, out *Sweep) {
 	p.code, p.addr = code, addr
 	p.seen, p.kept = make([]bool, len(p.addrs)), make([]bool, len(p.addrs))
 	p.prepare()
-	p.changed = true
-	for n := 0; p.changed && n < maxPasses; n++ {
-		p.changed = false
+	p.out = out
+	for n := 0; ; n++ {
+		before := len(out.Refs)
+		p.changed, p.coarse = false, n == maxPasses
 		p.pass()
+		if !p.changed || p.coarse {
+			break
+		}
+		out.Refs = out.Refs[:before] // what is held at the targets of branches has changed: again
+		clear(p.seen)
+		clear(p.kept)
+		p.all = false
 	}
-	p.coarse, p.out = p.changed, out
-	p.pass()
 	for n, page := range p.addrs {
 		if !p.seen[n] || p.kept[n] || p.all {
 			out.Refs = append(out.Refs, Ref{Site: p.sites[n], Addr: page, Size: 4096})
@@ -122,10 +129,11 @@ func (p *armPages) resolve(code []byte, addr uint64, out *Sweep) {
 // prepare finds the targets of branches, and where moves take pages.
 func (p *armPages) prepare() {
 	p.starts = map[uint64]*holdings{}
+	p.targets = newBitset(len(p.code)/4 + 1)
 	for off := uint64(0); off+4 <= uint64(len(p.code)); off += 4 {
 		w := word(binary.LittleEndian.Uint32(p.code[off:]))
 		if target, ok := w.target(p.addr + off); ok && target-p.addr < uint64(len(p.code)) && !armBL.matches(w) {
-			p.starts[target-p.addr] = &holdings{}
+			p.targets.add((target - p.addr) / 4)
 		}
 		switch {
 		case armMOV.matches(w):
@@ -150,25 +158,39 @@ func (p *armPages) pass() {
 	reached := true // by the instruction before
 	for off := uint64(0); off+4 <= uint64(len(p.code)); off += 4 {
 		w := word(binary.LittleEndian.Uint32(p.code[off:]))
-		start := p.starts[off]
 		if !reached {
 			p.now = p.calls
 		}
-		if start != nil {
-			p.now.join(start)
-			if start.join(&p.now) {
-				p.changed = true
-			}
-			if p.coarse {
-				p.anything()
-			}
+		if p.targets.has(off / 4) {
+			p.enter(off)
 		}
-		if p.out != nil {
-			p.use(p.addr+off, w)
-		}
+		p.use(p.addr+off, w)
 		p.assign(p.addr+off, w)
 		reached = p.follow(p.addr+off, w)
 	}
+}
+
+// enter joins what is held at the target of branches.
+func (p *armPages) enter(off uint64) {
+	if start := p.starts[off]; start != nil {
+		p.now.join(start)
+	}
+	if p.coarse {
+		p.anything()
+	}
+}
+
+// leave notes what is held when control goes to the target of a branch.
+func (p *armPages) leave(off uint64) {
+	if p.now == (holdings{}) || off >= uint64(len(p.code)) {
+		return
+	}
+	start := p.starts[off]
+	if start == nil {
+		start = &holdings{}
+		p.starts[off] = start
+	}
+	p.changed = start.join(&p.now) || p.changed
 }
 
 // anything makes every register hold any page that it ever got.
@@ -196,9 +218,7 @@ func (p *armPages) follow(site uint64, w word) bool {
 		p.now.join(&p.calls) // if it does not return, what follows may catch an exception
 		return true
 	case direct:
-		if start := p.starts[target-p.addr]; start != nil {
-			p.changed = start.join(&p.now) || p.changed
-		}
+		p.leave(target - p.addr)
 		return !armB.matches(w)
 	case armBR.matches(w):
 		p.changed = p.jumps.join(&p.now) || p.changed

@@ -79,12 +79,42 @@ type x86Inst struct {
 
 // decode reads the instruction that code begins with; false if there is none.
 func (in *x86Inst) decode(code []byte) bool {
-	if len(code) >= len(window{}) {
-		return in.read((*window)(code))
+	c := cursor{code: code}
+	return c.next(in)
+}
+
+// cursor goes through code. Near its end it reads a copy, so that a window
+// always has its length.
+type cursor struct {
+	code []byte
+	off  int // of the next instruction
+	tail [2 * len(window{})]byte
+	from int // what tail is a copy of; 0: not yet made
+}
+
+// next decodes the instruction at the cursor and moves past it. If there is
+// none it moves one byte and returns false.
+func (c *cursor) next(in *x86Inst) bool {
+	if c.off+len(window{}) <= len(c.code) {
+		if in.read((*window)(c.code[c.off:])) {
+			c.off += int(in.len)
+			return true
+		}
+	} else if in.read(c.last()) && c.off+int(in.len) <= len(c.code) {
+		c.off += int(in.len)
+		return true
 	}
-	var b window
-	n := copy(b[:], code)
-	return in.read(&b) && int(in.len) <= n
+	c.off++
+	return false
+}
+
+// last returns the window at the cursor near the end of the code.
+func (c *cursor) last() *window {
+	if c.from == 0 {
+		c.from = c.off + 1
+		copy(c.tail[:], c.code[c.off:])
+	}
+	return (*window)(c.tail[c.off+1-c.from:])
 }
 
 // read decodes the instruction at the start of b.

@@ -12,21 +12,18 @@ type x86Lifter struct {
 func (x86) lift(dst []Inst, code []byte, addr uint64) []Inst {
 	l := x86Lifter{writer: writer{out: dst}}
 	targets := x86Targets(code)
-	for off := 0; off < len(code); {
-		l.addr = addr + uint64(off)
-		if targets.has(uint64(off)) {
+	for c := (&cursor{code: code}); c.off < len(code); {
+		l.addr = addr + uint64(c.off)
+		if targets.has(uint64(c.off)) {
 			l.forget()
 		}
-		if !l.in.decode(code[off:]) {
+		if !c.next(&l.in) {
 			l.len = 1
 			l.simple(Stop)
 			l.forget()
-			off++
 			continue
 		}
-		l.len = l.in.len
-		off += int(l.len)
-		l.next = addr + uint64(off)
+		l.len, l.next = l.in.len, addr+uint64(c.off)
 		l.inst()
 	}
 	return l.out
@@ -36,15 +33,13 @@ func (x86) lift(dst []Inst, code []byte, addr uint64) []Inst {
 func x86Targets(code []byte) bitset {
 	targets := newBitset(len(code) + 1)
 	var in x86Inst
-	for off := 0; off < len(code); {
-		if !in.decode(code[off:]) {
-			off++
+	for c := (&cursor{code: code}); c.off < len(code); {
+		if !c.next(&in) {
 			continue
 		}
-		off += int(in.len)
 		switch in.form.kind() {
 		case kCall, kJump, kJcc:
-			if to := uint64(off) + uint64(in.imm); to < uint64(len(code)) {
+			if to := uint64(c.off) + uint64(in.imm); to < uint64(len(code)) {
 				targets.add(to)
 			}
 		}

@@ -20,15 +20,13 @@ type x86Sweep struct {
 func (x86) sweep(code []byte, addr uint64, opt SweepOptions, out *Sweep) {
 	s := x86Sweep{out: out, opt: opt, low: addr, size: uint64(len(code))}
 	in := &s.in
-	for off := 0; off < len(code); {
-		if !in.decode(code[off:]) {
+	for c := (&cursor{code: code}); c.off < len(code); {
+		site := addr + uint64(c.off)
+		if !c.next(in) {
 			out.Bad++
-			off++
 			s.calls = false
 			continue
 		}
-		site := addr + uint64(off)
-		off += int(in.len)
 		out.Insts++
 		kind := in.form.kind()
 		if kind != kNop {
