@@ -309,10 +309,8 @@ func (p *armPages) escape(w word) {
 		p.keep(w.rn(), w.rm(), w.ra())
 	case group&5 == 4: // loads and stores
 		p.keep(w.rd(), w.rn(), w.rm(), w.ra())
-	case armBL.matches(w), armB.matches(w), armRET.matches(w), armSVC.matches(w):
-		p.keep(0, 1, 2, 3, 4, 5, 6, 7)
 	case armBR.matches(w), armBLR.matches(w):
-		p.keep(w.rn(), 0, 1, 2, 3, 4, 5, 6, 7)
+		p.keep(w.rn())
 	case group == 2: // SVE
 		p.keep(w.rn(), w.rm())
 	}
