@@ -117,7 +117,7 @@ func (l *armLifter) loadAuthenticated() {
 }
 
 // load64 lifts LD64B, to eight registers.
-func (l *armLifter) load64() { l.clobber(0xff << l.w.rd() &^ Regs(zr)) }
+func (l *armLifter) load64() { l.clobber(0xff << l.w.rd() & (1<<zr - 1)) }
 
 // store64 lifts ST64B, ST64BV, ST64BV0; the latter return a status.
 func (l *armLifter) store64() {

@@ -208,9 +208,9 @@ func (l *armLifter) compare(width uint8, a, b operand) {
 	}
 }
 
-// general is the destination r, NoReg for the zero register.
+// general is the destination r, NoReg for the zero register and beyond.
 func general(r Reg) Reg {
-	if r == zr {
+	if r >= zr {
 		return NoReg
 	}
 	return r
