@@ -64,7 +64,6 @@ var (
 	armRET   = pattern{0xfffff000, 0xd65f0000} // RET, RETAA, RETAB
 	armERET  = pattern{0xfffff000, 0xd69f0000} // ERET, ERETAA, ERETAB
 	armSVC   = pattern{0xffe0001f, 0xd4000001}
-	armHVC   = pattern{0xffe0001c, 0xd4000000} // HVC, SMC (and SVC)
 	armBRK   = pattern{0xffe0001f, 0xd4200000}
 	armHLT   = pattern{0xffe0001f, 0xd4400000}
 	armHint  = pattern{0xfffff01f, 0xd503201f}

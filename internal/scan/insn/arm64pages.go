@@ -8,8 +8,10 @@ import (
 
 // Bounds of the search for the uses of a page.
 const (
-	maxPasses   = 16 // over the function; then any page given to a register may be there anywhere
-	maxCombined = 64 // pages that one use is combined with; then all pages are named whole
+	maxPasses   = 16      // over the function; then any page given to a register may be there anywhere
+	maxStarts   = 1 << 16 // targets of branches where a page is held; likewise
+	maxCombined = 64      // pages that one use is combined with; then all pages are named whole
+	maxRefs     = 1 << 16 // of combinations in a function; likewise
 )
 
 // armPages pairs ADRP with the instructions that add the rest of the address.
@@ -23,7 +25,7 @@ type armPages struct {
 	sites []uint64       // of the first ADRP of each
 	index map[uint64]int // in addrs
 	given [32]pageSet    // pages that ADRP and moves ever put there
-	moves [][2]Reg       // to, from
+	moves [32]RegSet     // by register, where moves to it come from
 
 	code   []byte
 	addr   uint64
@@ -31,7 +33,9 @@ type armPages struct {
 	seen   []bool // the page met the rest of an address
 	kept   []bool // the page goes where its use cannot be seen
 	all    bool   // every page does
-	coarse bool   // too many passes
+	coarse bool   // too many passes or targets: any page may be held there
+
+	combined int // pages tried where any might be held
 
 	now     holdings
 	targets bitset               // of branches, by word
@@ -105,7 +109,11 @@ func (p *armPages) resolve(code []byte, addr uint64, out *Sweep) {
 	p.out = out
 	for n := 0; ; n++ {
 		before := len(out.Refs)
-		p.changed, p.coarse = false, n == maxPasses
+		p.changed, p.combined = false, 0
+		if p.coarse = n == maxPasses || len(p.starts) >= maxStarts; p.coarse {
+			p.anything(&p.jumps)
+			p.anything(&p.calls)
+		}
 		p.pass()
 		if !p.changed || p.coarse {
 			break
@@ -137,19 +145,29 @@ func (p *armPages) prepare() {
 		}
 		switch {
 		case armMOV.matches(w):
-			p.moves = append(p.moves, [2]Reg{w.rd(), w.rm()})
+			p.moves[w.rd()] |= Regs(w.rm())
 		case armCSEL.matches(w):
-			p.moves = append(p.moves, [2]Reg{w.rd(), w.rm()}, [2]Reg{w.rd(), w.rn()})
+			p.moves[w.rd()] |= Regs(w.rm(), w.rn())
 		}
 	}
 	for again := true; again; {
 		again = false
-		for _, m := range p.moves {
-			for _, n := range p.given[m[1]] {
-				again = p.given[m[0]].add(n) || again
+		for to := range p.moves {
+			again = p.takeGiven(to) || again
+		}
+	}
+}
+
+// takeGiven adds what moves bring to the pages given to a register.
+func (p *armPages) takeGiven(to int) (changed bool) {
+	for from := range p.given {
+		if p.moves[to].Has(Reg(from)) {
+			for _, n := range p.given[from] {
+				changed = p.given[to].add(n) || changed
 			}
 		}
 	}
+	return changed
 }
 
 // pass goes through the function once.
@@ -176,7 +194,7 @@ func (p *armPages) enter(off uint64) {
 		p.now.join(start)
 	}
 	if p.coarse {
-		p.anything()
+		p.anything(&p.now)
 	}
 }
 
@@ -187,6 +205,10 @@ func (p *armPages) leave(off uint64) {
 	}
 	start := p.starts[off]
 	if start == nil {
+		if len(p.starts) >= maxStarts {
+			p.changed = true
+			return
+		}
 		start = &holdings{}
 		p.starts[off] = start
 	}
@@ -194,10 +216,10 @@ func (p *armPages) leave(off uint64) {
 }
 
 // anything makes every register hold any page that it ever got.
-func (p *armPages) anything() {
-	for r := range p.now {
+func (p *armPages) anything(h *holdings) {
+	for r := range h {
 		if len(p.given[r]) > 0 {
-			p.now[r] = anyPage
+			h[r] = anyPage
 		}
 	}
 }
@@ -321,9 +343,10 @@ func (p *armPages) each(r Reg, yield func(n int)) {
 	switch v := p.held(r); {
 	case v > 0:
 		yield(int(v - 1))
-	case v == anyPage && len(p.given[r]) > maxCombined:
+	case v == anyPage && (len(p.given[r]) > maxCombined || p.combined > maxRefs):
 		p.all = true
 	case v == anyPage:
+		p.combined += len(p.given[r])
 		for _, n := range p.given[r] {
 			yield(n)
 		}

@@ -34,7 +34,6 @@ type semantics struct {
 	header    string   // of the assembly
 	templates []string // with operands in braces
 	operand   func(rng *rand.Rand, name string) string
-	align     int
 	skip      RegSet // registers that the harness uses
 	sequences int
 }

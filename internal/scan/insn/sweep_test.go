@@ -1,6 +1,7 @@
 package insn
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -133,6 +134,35 @@ func TestSweepARM64(t *testing.T) {
 		{name: "call and padding", source: "blr x0; nop", want: Sweep{TableLimit: -1, Indirect: []Indirect{{base, true}}, FallsThrough: true}},
 		{name: "trap", source: "brk #1000", want: Sweep{TableLimit: -1}},
 	})
+}
+
+// Of 20000 pages that one register may hold at one use, all are named whole,
+// and not combined with each use.
+func TestARM64PagesBounded(t *testing.T) {
+	var code []byte
+	emit := func(w uint32) { code = binary.LittleEndian.AppendUint32(code, w) }
+	const n, uses = 20000, 1000
+	for i := range uint32(n) {
+		emit(0x90000000 | i>>2<<5 | i&3<<29) // adrp x0, page i
+		emit(0xb4000001 | (2*(n-i)-1)<<5)    // cbz x1, to the end
+	}
+	for range uses {
+		emit(0xf9400402) // ldr x2, [x0, #8]
+	}
+	var out Sweep
+	ARM64().Sweep(code, base, SweepOptions{}, &out)
+	if len(out.Refs) > n+uses {
+		t.Errorf("%d Refs", len(out.Refs))
+	}
+	whole := map[uint64]bool{}
+	for _, r := range out.Refs {
+		if r.Size == 4096 {
+			whole[r.Addr] = true
+		}
+	}
+	if len(whole) != n {
+		t.Errorf("%d pages whole, want %d", len(whole), n)
+	}
 }
 
 func TestPLTSlot(t *testing.T) {
