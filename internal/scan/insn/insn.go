@@ -95,7 +95,7 @@ type Sweep struct {
 	Refs     []Ref      // other uses of constant addresses
 	Indirect []Indirect // through registers or computed memory
 
-	Syscalls []uint64 // sites of syscall and svc #0
+	Syscalls []uint64 // sites of syscall and svc, whatever its immediate
 	Legacy   []uint64 // sites of int 0x80 and sysenter
 
 	// FallsThrough reports that control may run past the last instruction. It

@@ -290,6 +290,10 @@ func (s *state) addresses(m Mem) value {
 	return add(v, m.Index, m.Scale)
 }
 
+// topByteIgnored is what arm64 looks at of an address. An x86-64 address with
+// anything there would fault.
+const topByteIgnored = 1<<56 - 1
+
 // write stores v, or something unknown if it is not one value.
 func (s *state) write(i Inst, v value) {
 	where := s.addresses(i.Mem)
@@ -298,6 +302,7 @@ func (s *state) write(i Inst, v value) {
 		return
 	}
 	for _, addr := range where {
+		addr &= topByteIgnored
 		for n := range uint64(i.Width) {
 			b := -1
 			if len(v) == 1 && len(where) == 1 {
@@ -316,7 +321,7 @@ func (s *state) read(i Inst) value {
 	}
 	v := uint64(0)
 	for n := range uint64(i.Width) {
-		b, ok := s.mem.get(where[0] + n)
+		b, ok := s.mem.get(where[0]&topByteIgnored + n)
 		if !ok {
 			return nil
 		}

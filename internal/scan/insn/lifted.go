@@ -81,8 +81,9 @@ const (
 // one they happen in order.
 //
 // A Cond other than Any is about the last Compare before the CondBranch in the
-// slice, and Lift vouches for it: nothing jumps in between, and since the
-// Compare none of its registers were written.
+// slice, and Lift vouches for it: no direct branch of the function goes in
+// between, and since the Compare none of its registers were written. Of the
+// targets of a jump table Lift knows nothing.
 type Inst struct {
 	Addr     uint64
 	Imm      int64 // operand; the target of Jump, CondBranch and Call
@@ -98,7 +99,7 @@ type Inst struct {
 }
 
 // Mem is a memory operand: Base + Index*Scale + Disp. Neither Base nor Index:
-// the absolute address Disp.
+// the absolute address Disp. arm64 ignores the top byte of an address.
 type Mem struct {
 	Base, Index Reg
 	Scale       uint8 // 1, 2, 4, 8 if there is an Index

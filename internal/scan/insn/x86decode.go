@@ -60,8 +60,8 @@ type window [32]byte
 // x86Inst is a decoded instruction.
 type x86Inst struct {
 	form   form
-	table  *[256]form // where the form comes from: which map it is
-	imm    int64      // sign-extended, but moffs
+	table  opcodeMap // where the form comes from
+	imm    int64     // sign-extended, but moffs
 	disp   int32
 	op     byte
 	prefix uint8
@@ -79,12 +79,42 @@ type x86Inst struct {
 
 // decode reads the instruction that code begins with; false if there is none.
 func (in *x86Inst) decode(code []byte) bool {
-	if len(code) >= len(window{}) {
-		return in.read((*window)(code))
+	c := cursor{code: code}
+	return c.next(in)
+}
+
+// cursor goes through code. Near its end it reads a copy, so that a window
+// always has its length.
+type cursor struct {
+	code []byte
+	off  int // of the next instruction
+	tail [2 * len(window{})]byte
+	from int // what tail is a copy of; 0: not yet made
+}
+
+// next decodes the instruction at the cursor and moves past it. If there is
+// none it moves one byte and returns false.
+func (c *cursor) next(in *x86Inst) bool {
+	if c.off+len(window{}) <= len(c.code) {
+		if in.read((*window)(c.code[c.off:])) {
+			c.off += int(in.len)
+			return true
+		}
+	} else if in.read(c.last()) && c.off+int(in.len) <= len(c.code) {
+		c.off += int(in.len)
+		return true
 	}
-	var b window
-	n := copy(b[:], code)
-	return in.read(&b) && int(in.len) <= n
+	c.off++
+	return false
+}
+
+// last returns the window at the cursor near the end of the code.
+func (c *cursor) last() *window {
+	if c.from == 0 {
+		c.from = c.off + 1
+		copy(c.tail[:], c.code[c.off:])
+	}
+	return (*window)(c.tail[c.off+1-c.from:])
 }
 
 // read decodes the instruction at the start of b.
@@ -97,7 +127,7 @@ func (in *x86Inst) read(b *window) bool {
 		p, c = 1, b[1]
 	}
 	f := oneByte[c]
-	in.table, in.op = &oneByte, c
+	in.table, in.op = inOneByte, c
 	p++
 	if k := f.kind(); k != kPlain && k <= kREX2 {
 		var ok bool
@@ -121,7 +151,12 @@ func (in *x86Inst) read(b *window) bool {
 		}
 	}
 	in.form = f
-	if f&immMask != 0 {
+	switch f & immMask {
+	case 0:
+	case ib:
+		in.imm = int64(int8(b[p&31]))
+		p++
+	default:
 		p = in.immediate(b, p, f)
 	}
 	in.len = uint8(p)
@@ -183,19 +218,19 @@ func (in *x86Inst) takePrefix(c byte) {
 
 // escaped reads the opcode after 0F.
 func (in *x86Inst) escaped(b *window, p int) (int, bool) {
-	in.table, in.op = &twoByte, b[p&31]
+	in.table, in.op = inTwoByte, b[p&31]
 	p++
 	switch in.op {
 	case 0x38, 0x3a:
-		in.table = &legacy38
+		in.table = in38
 		if in.op == 0x3a {
-			in.table = &legacy3A
+			in.table = in3A
 		}
 		in.op = b[p&31]
 		p++
 	}
-	in.form = in.table[in.op]
-	if in.op == 0x78 && in.prefix&(p66|pF2) != 0 && in.table == &twoByte {
+	in.form = opcodeMaps[in.table][in.op]
+	if in.op == 0x78 && in.prefix&(p66|pF2) != 0 && in.table == inTwoByte {
 		in.form = modrm | iw // extrq, insertq
 	}
 	return p, in.form.kind() != kBad
@@ -207,7 +242,7 @@ var mandatory = [4]uint8{0, p66, pF3, pF2}
 func (in *x86Inst) vex2(b *window, p int) (int, bool) {
 	v := b[p&31]
 	in.rex |= ^v >> 5 & rexR
-	return in.vexTail(&vex0F, v, b[(p+1)&31], p+2)
+	return in.vexTail(inVEX0F, v, b[(p+1)&31], p+2)
 }
 
 // vex3 reads three-byte VEX, XOP, or pop, which shares XOP's first byte.
@@ -223,7 +258,7 @@ func (in *x86Inst) vex3(b *window, p int) (int, bool) {
 	op := b[(p+2)&31]
 	switch {
 	case isXOP && number <= 10:
-		p, _ = in.vexTail(&vex0F, v2, op, p+3)
+		p, _ = in.vexTail(inVEX0F, v2, op, p+3)
 		in.enc = xoped
 		in.form = [3]form{xop8, xop9, xopA}[number-8]
 		if number == 9 && op == 0x12 {
@@ -233,24 +268,24 @@ func (in *x86Inst) vex3(b *window, p int) (int, bool) {
 	case isXOP || number == 0 || number > 3:
 		return p, false
 	}
-	return in.vexTail([4]*[256]form{1: &vex0F, 2: &vex38, 3: &vex3A}[number], v2, op, p+3)
+	return in.vexTail([4]opcodeMap{1: inVEX0F, 2: inVEX38, 3: inVEX3A}[number], v2, op, p+3)
 }
 
 // vexTail takes over the fields of the last payload byte and the opcode.
-func (in *x86Inst) vexTail(table *[256]form, v, op byte, p int) (int, bool) {
+func (in *x86Inst) vexTail(table opcodeMap, v, op byte, p int) (int, bool) {
 	in.enc, in.table, in.op = vexed, table, op
 	in.prefix |= mandatory[v&3]
 	in.vector = v >> 2 & 1
 	in.vvvv = ^v >> 3 & 15
-	in.form = table[op]
+	in.form = opcodeMaps[table][op]
 	return p, in.form.kind() != kBad
 }
 
 func (in *x86Inst) evex(b *window, p int) (int, bool) {
 	v0, v1, v2, op := b[p&31], b[(p+1)&31], b[(p+2)&31], b[(p+3)&31]
-	table := [8]*[256]form{1: &vex0F, 2: &vex38, 3: &vex3A, 5: &evex5, 6: &evex6}[v0&7]
+	table := [8]opcodeMap{1: inVEX0F, 2: inVEX38, 3: inVEX3A, 5: inEVEX5, 6: inEVEX6}[v0&7]
 	// Bits that APX gives a meaning to are fixed otherwise; so is map 4.
-	if table == nil || v0&8 != 0 || v1&4 == 0 {
+	if table == inOneByte || v0&8 != 0 || v1&4 == 0 {
 		return p, false
 	}
 	in.rex |= ^v0>>5&7 | v1>>4&rexW
@@ -268,13 +303,13 @@ func (in *x86Inst) evex(b *window, p int) (int, bool) {
 func (in *x86Inst) rex2(b *window, p int) (int, bool) {
 	v, op := b[p&31], b[(p+1)&31]
 	in.rex = v&15 | v>>4&7<<4 | rexAny
-	in.table, in.op = &oneByte, op
+	in.table, in.op = inOneByte, op
 	badRows := uint(1<<0x4 | 1<<0x7 | 1<<0xa | 1<<0xe)
 	if v&0x80 != 0 {
-		in.table = &twoByte
+		in.table = inTwoByte
 		badRows = 1<<0x3 | 1<<0x8
 	}
-	in.form = in.table[op]
+	in.form = opcodeMaps[in.table][op]
 	k := in.form.kind()
 	return p + 2, badRows>>(op>>4)&1 == 0 && (k == kPlain || k > kREX2)
 }
@@ -291,7 +326,7 @@ func (in *x86Inst) resolve(f form, m byte) form {
 
 // memory reads SIB and displacement.
 func (in *x86Inst) memory(b *window, p int, m byte) int {
-	if in.op&0xfc == 0x20 && in.table == &twoByte {
+	if in.op&0xfc == 0x20 && in.table == inTwoByte {
 		in.modrm |= 0xc0 // mov from and to control registers ignores mod
 		return p
 	}
@@ -320,13 +355,10 @@ func (in *x86Inst) memory(b *window, p int, m byte) int {
 	return p
 }
 
-// immediate reads the immediate.
+// immediate reads an immediate that is longer than a byte.
 func (in *x86Inst) immediate(b *window, p int, f form) int {
 	size := 4
 	switch f & immMask {
-	case ib:
-		in.imm = int64(int8(b[p&31]))
-		return p + 1
 	case jz:
 	case iz:
 		if in.prefix&p66 != 0 && in.rex&rexW == 0 && in.enc == legacy {

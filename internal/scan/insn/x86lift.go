@@ -12,21 +12,18 @@ type x86Lifter struct {
 func (x86) lift(dst []Inst, code []byte, addr uint64) []Inst {
 	l := x86Lifter{writer: writer{out: dst}}
 	targets := x86Targets(code)
-	for off := 0; off < len(code); {
-		l.addr = addr + uint64(off)
-		if targets.has(uint64(off)) {
+	for c := (&cursor{code: code}); c.off < len(code); {
+		l.addr = addr + uint64(c.off)
+		if targets.has(uint64(c.off)) {
 			l.forget()
 		}
-		if !l.in.decode(code[off:]) {
+		if !c.next(&l.in) {
 			l.len = 1
 			l.simple(Stop)
 			l.forget()
-			off++
 			continue
 		}
-		l.len = l.in.len
-		off += int(l.len)
-		l.next = addr + uint64(off)
+		l.len, l.next = l.in.len, addr+uint64(c.off)
 		l.inst()
 	}
 	return l.out
@@ -36,15 +33,13 @@ func (x86) lift(dst []Inst, code []byte, addr uint64) []Inst {
 func x86Targets(code []byte) bitset {
 	targets := newBitset(len(code) + 1)
 	var in x86Inst
-	for off := 0; off < len(code); {
-		if !in.decode(code[off:]) {
-			off++
+	for c := (&cursor{code: code}); c.off < len(code); {
+		if !c.next(&in) {
 			continue
 		}
-		off += int(in.len)
 		switch in.form.kind() {
 		case kCall, kJump, kJcc:
-			if to := uint64(off) + uint64(in.imm); to < uint64(len(code)) {
+			if to := uint64(c.off) + uint64(in.imm); to < uint64(len(code)) {
 				targets.add(to)
 			}
 		}
@@ -75,15 +70,15 @@ func (l *x86Lifter) inst() {
 // handler returns what lifts the instruction; nil if its form says it all.
 func (l *x86Lifter) handler() func(*x86Lifter) {
 	switch l.in.table {
-	case &oneByte:
+	case inOneByte:
 		return liftOneByte[l.in.op]
-	case &twoByte:
+	case inTwoByte:
 		return liftTwoByte[l.in.op]
-	case &legacy38:
+	case in38:
 		if l.in.op == 0xf8 {
 			return (*x86Lifter).movdir64b
 		}
-	case &vex0F:
+	case inVEX0F:
 		if l.in.op == 0xf7 && l.in.enc == vexed {
 			return (*x86Lifter).maskmov
 		}
@@ -113,7 +108,7 @@ func (l *x86Lifter) control(k kind) bool {
 	case kRet:
 		l.simple(Return)
 	case kTrap:
-		if l.in.op == 0xcc && l.in.table == &oneByte {
+		if l.in.op == 0xcc && l.in.table == inOneByte {
 			return true // int3: a debugger may go on
 		}
 		l.simple(Stop)
@@ -164,7 +159,7 @@ func (l *x86Lifter) conditional(target uint64) {
 	in := &l.in
 	cond := Any
 	switch {
-	case in.table == &twoByte || in.op&0xf0 == 0x70:
+	case in.table == inTwoByte || in.op&0xf0 == 0x70:
 		cond = conditions[in.op&15]
 		if sign := in.op&15 == 8 || in.op&15 == 9; sign && l.withZero {
 			cond = SLT + Cond(in.op&1)*(SGE-SLT) // no overflow
@@ -207,7 +202,7 @@ func (l *x86Lifter) mem() Mem {
 // vectorIndex reports that the index is a vector register, as it is for gather,
 // scatter and tiles.
 func (in *x86Inst) vectorIndex() bool {
-	return in.table == &vex38 && (in.op == 0x4b || in.op >= 0x90 && in.op <= 0x93 || in.op >= 0xa0 && in.op <= 0xa3 ||
+	return in.table == inVEX38 && (in.op == 0x4b || in.op >= 0x90 && in.op <= 0x93 || in.op >= 0xa0 && in.op <= 0xa3 ||
 		in.op == 0xc6 || in.op == 0xc7)
 }
 
@@ -269,7 +264,7 @@ func (l *x86Lifter) opaque() {
 	}
 	set := in.form.implied()
 	byteWide := uint8(4)
-	if in.form&sizeMask == sz1 && in.enc == legacy && in.table != &legacy3A {
+	if in.form&sizeMask == sz1 && in.enc == legacy && in.table != in3A {
 		byteWide = 1
 	}
 	if in.form&wreg != 0 && in.reg() < 16 {

@@ -20,15 +20,13 @@ type x86Sweep struct {
 func (x86) sweep(code []byte, addr uint64, opt SweepOptions, out *Sweep) {
 	s := x86Sweep{out: out, opt: opt, low: addr, size: uint64(len(code))}
 	in := &s.in
-	for off := 0; off < len(code); {
-		if !in.decode(code[off:]) {
+	for c := (&cursor{code: code}); c.off < len(code); {
+		site := addr + uint64(c.off)
+		if !c.next(in) {
 			out.Bad++
-			off++
 			s.calls = false
 			continue
 		}
-		site := addr + uint64(off)
-		off += int(in.len)
 		out.Insts++
 		kind := in.form.kind()
 		if kind != kNop {
@@ -40,7 +38,7 @@ func (x86) sweep(code []byte, addr uint64, opt SweepOptions, out *Sweep) {
 		}
 		if in.ripRel {
 			s.ripRelative(kind, site)
-		} else if opt.Absolute {
+		} else if opt.Absolute && (in.dispSz == 4 || in.form&immMask >= iz) {
 			s.absolute(kind, site)
 		}
 	}
@@ -159,9 +157,8 @@ func (s *x86Sweep) absolute(k kind, site uint64) {
 	if in.dispSz == 4 && in.prefix&pSeg == 0 {
 		s.displacement(k, site)
 	}
-	field := in.form & immMask
 	if v := uint64(in.imm); v-s.opt.Low < s.opt.High-s.opt.Low {
-		switch {
+		switch field := in.form & immMask; {
 		case field == moffs && in.prefix&pSeg == 0:
 			s.ref(k, site, v)
 		case field == iz && k != kJcc || field == iv:
@@ -196,7 +193,7 @@ func (x86) pltSlot(code []byte, addr uint64) (uint64, bool) {
 		if in.form.kind() == kJumpInd {
 			return in.constant(addr)
 		}
-		if in.table != &twoByte || in.op != 0x1e || in.modrm != 0xfa {
+		if in.table != inTwoByte || in.op != 0x1e || in.modrm != 0xfa {
 			return 0, false
 		}
 		code, addr = code[in.len:], addr+uint64(in.len)

@@ -75,6 +75,23 @@ const (
 	ud   = modrm | trap                 //
 )
 
+// opcodeMap names a map of opcodes.
+type opcodeMap uint8
+
+const (
+	inOneByte opcodeMap = iota
+	inTwoByte
+	in38
+	in3A
+	inVEX0F
+	inVEX38
+	inVEX3A
+	inEVEX5
+	inEVEX6
+)
+
+var opcodeMaps = [...]*[256]form{&oneByte, &twoByte, &legacy38, &legacy3A, &vex0F, &vex38, &vex3A, &evex5, &evex6}
+
 // oneByte is the one-byte opcode map.
 var oneByte = [256]form{
 	// 00: add, or, adc, sbb, and, sub, xor, cmp
@@ -295,23 +312,23 @@ const (
 // exceptions are opcodes whose form hangs on the prefix. They have the same
 // length.
 var exceptions = []struct {
-	table  *[256]form
+	table  opcodeMap
 	enc    encoding
 	op     [2]byte // first and last
 	prefix uint8   // any of them
 	form   form
 }{
-	{&twoByte, legacy, [2]byte{0x7e, 0x7e}, pF3, modrm | r | sz8},   // movq
-	{&vex0F, vexed, [2]byte{0x7e, 0x7e}, pF3, modrm | r | sz8},      //
-	{&vex0F, evexed, [2]byte{0x7e, 0x7e}, pF3, modrm | r | sz8},     //
-	{&legacy38, legacy, [2]byte{0xf0, 0xf0}, pF2, getB},             // crc32
-	{&legacy38, legacy, [2]byte{0xf1, 0xf1}, pF2, getV},             //
-	{&legacy38, legacy, [2]byte{0xf6, 0xf6}, p66 | pF3, bmi},        // adcx, adox
-	{&vex38, evexed, [2]byte{0x10, 0x15}, pF3, vuw},                 // vpmovus…
-	{&vex38, evexed, [2]byte{0x20, 0x25}, pF3, vuw},                 // vpmovs…
-	{&vex38, evexed, [2]byte{0x30, 0x35}, pF3, vuw},                 // vpmov…
-	{&vex38, evexed, [2]byte{0x2e, 0x2f}, 0xff, vr},                 // no vmaskmov
-	{&vex38, vexed, [2]byte{0x49, 0x49}, p66, modrm | w | szUnsure}, // sttilecfg
-	{&vex38, vexed, [2]byte{0x4b, 0x4b}, pF3, modrm | w | szHuge},   // tilestored
-	{&vex38, evexed, [2]byte{0x13, 0x13}, p66, vu},                  // vcvtph2ps
+	{inTwoByte, legacy, [2]byte{0x7e, 0x7e}, pF3, modrm | r | sz8},   // movq
+	{inVEX0F, vexed, [2]byte{0x7e, 0x7e}, pF3, modrm | r | sz8},      //
+	{inVEX0F, evexed, [2]byte{0x7e, 0x7e}, pF3, modrm | r | sz8},     //
+	{in38, legacy, [2]byte{0xf0, 0xf0}, pF2, getB},                   // crc32
+	{in38, legacy, [2]byte{0xf1, 0xf1}, pF2, getV},                   //
+	{in38, legacy, [2]byte{0xf6, 0xf6}, p66 | pF3, bmi},              // adcx, adox
+	{inVEX38, evexed, [2]byte{0x10, 0x15}, pF3, vuw},                 // vpmovus…
+	{inVEX38, evexed, [2]byte{0x20, 0x25}, pF3, vuw},                 // vpmovs…
+	{inVEX38, evexed, [2]byte{0x30, 0x35}, pF3, vuw},                 // vpmov…
+	{inVEX38, evexed, [2]byte{0x2e, 0x2f}, 0xff, vr},                 // no vmaskmov
+	{inVEX38, vexed, [2]byte{0x49, 0x49}, p66, modrm | w | szUnsure}, // sttilecfg
+	{inVEX38, vexed, [2]byte{0x4b, 0x4b}, pF3, modrm | w | szHuge},   // tilestored
+	{inVEX38, evexed, [2]byte{0x13, 0x13}, p66, vu},                  // vcvtph2ps
 }
