@@ -37,6 +37,7 @@ func freeCalls(p *probe) []struct {
 		{"ioctl", args(tcp, 0x5421, flags(1))},
 		{"ioctl", args(tcp, unix.SIOCGIFFLAGS, interfaceRequest())},
 		{"fanotify_init", args(unix.FAN_REPORT_FID, 0)},
+		{"fanotify_init", args(unix.FAN_REPORT_MNT, 0)},
 		{"timerfd_create", args(unix.CLOCK_MONOTONIC, 0)},
 		{"timer_create", args(unix.CLOCK_MONOTONIC, nil, make([]byte, 8))},
 		{"clock_nanosleep", args(unix.CLOCK_MONOTONIC, 0, make([]byte, 16), nil)},

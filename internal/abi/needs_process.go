@@ -59,6 +59,7 @@ var processNeeds = []Need{
 	{"setns", when(has(1, namespacesTimed), lacks(1, cloneNewUser)), "CAP_SYS_ADMIN", "", Always, "", "setns(2)"},
 	{"setns", when(has(1, cloneNewUser)), "CAP_SYS_ADMIN", "", Conditional, "any but a child user namespace of the caller's own", "setns(2)"},
 	{"setns", when(is(1, 0)), "CAP_SYS_ADMIN", "", Conditional, "any but a child user namespace of the caller's own", "setns(2)"},
-	{"setns", when(has(1, cloneNewNS)), "CAP_SYS_CHROOT", "", Always, "", "setns(2)"},
+	{"setns", when(has(1, cloneNewNS), lacks(1, cloneNewUser)), "CAP_SYS_CHROOT", "", Always, "", "setns(2)"},
+	{"setns", when(has(1, cloneNewNS), has(1, cloneNewUser)), "CAP_SYS_CHROOT", "", Conditional, "any but a child user namespace of the caller's own", "setns(2)"},
 	{"setns", when(is(1, 0)), "CAP_SYS_CHROOT", "", Conditional, "a mount namespace", "setns(2)"},
 }

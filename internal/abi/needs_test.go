@@ -191,6 +191,44 @@ func TestMayNeed(t *testing.T) {
 	}
 }
 
+// Where a row says always, no row beside it may be meant.
+func TestAlwaysNeeded(t *testing.T) {
+	for _, c := range []struct {
+		name, syscall string
+		args          abi.Args
+		want          string
+	}{
+		{"the log's size", "syslog", abi.Args{0: {3, 10}}, ""},
+		{"reading the log", "syslog", abi.Args{0: {2}}, "CAP_SYSLOG"},
+		{"a named pipe", "mknod", abi.Args{1: {0o10644}, 2: {0}}, ""},
+		{"a whiteout", "mknod", abi.Args{1: {0o20000}, 2: {0}}, ""},
+		{"/dev/null", "mknod", abi.Args{1: {0o20666}, 2: {0x103}}, "CAP_MKNOD"},
+		{"a disk, with garbage above a mode", "mknodat", abi.Args{2: {0xf0006180}, 3: {0x800}}, "CAP_MKNOD"},
+		{"whatever a descriptor is of", "setns", abi.Args{1: {0}}, ""},
+		{"a network namespace", "setns", abi.Args{1: {0x40000000}}, "CAP_SYS_ADMIN"},
+		{"a mount namespace", "setns", abi.Args{1: {0x20000}}, "CAP_SYS_ADMIN CAP_SYS_CHROOT"},
+		{"a user namespace and others", "setns", abi.Args{1: {0x10020000}}, ""},
+		{"events with file handles", "fanotify_init", abi.Args{0: {0x200}}, ""},
+		{"permission events with file handles", "fanotify_init", abi.Args{0: {0x204}}, "CAP_SYS_ADMIN"},
+		{"events with descriptors", "fanotify_init", abi.Args{0: {0}}, "CAP_SYS_ADMIN"},
+		{"best effort", "ioprio_set", abi.Args{2: {2 << 13}}, ""},
+		{"real time", "ioprio_set", abi.Args{2: {1<<13 | 4}}, "CAP_SYS_NICE"},
+		{"bpf of its own", "bpf", abi.Args{0: {0, 5}}, ""},
+		{"bpf of everyone", "bpf", abi.Args{0: {11}}, "CAP_SYS_ADMIN"},
+		{"group IDs", "setgroups", nil, "CAP_SETGID"},
+	} {
+		var got []string
+		for _, n := range abi.Needs(c.syscall) {
+			if n.When == abi.Always && n.Matches(c.args) == abi.Yes {
+				got = append(got, n.Cap)
+			}
+		}
+		if got := strings.Join(slices.Compact(got), " "); got != c.want {
+			t.Errorf("%s: %s%v: got %q, want %q", c.name, c.syscall, c.args, got, c.want)
+		}
+	}
+}
+
 // Knowing less never answers otherwise, only less surely; and the answer for a
 // set is the join of the answers for its members.
 func TestMatchingLaws(t *testing.T) {

@@ -3,6 +3,7 @@ package abi_test
 import (
 	"os"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,9 +39,8 @@ func memoryExercises() []exercise {
 			return p.call(0, 2*page, unix.PROT_READ, anonymous|unix.MAP_LOCKED, -1, 0)
 		}},
 		{calls: "mmap", cap: "CAP_IPC_LOCK", row: "rare", deny: full, run: func(p *probe) error {
-			must(unix.Mlockall(unix.MCL_FUTURE | unix.MCL_ONFAULT))
-			limit(unix.RLIMIT_MEMLOCK, page)
-			return p.call(0, 2*page, unix.PROT_READ, anonymous, -1, 0)
+			_, err := p.callLocked(0, 2*page, unix.PROT_READ, anonymous, -1, 0)
+			return err
 		}},
 		{calls: "mremap", cap: "CAP_IPC_LOCK", deny: full, run: func(p *probe) error {
 			b := mapped(page)
@@ -50,10 +50,7 @@ func memoryExercises() []exercise {
 		}},
 		{calls: "brk", cap: "CAP_IPC_LOCK", run: func(p *probe) error {
 			end := need(p.result("brk", 0))
-			must(unix.Mlockall(unix.MCL_FUTURE | unix.MCL_ONFAULT))
-			limit(unix.RLIMIT_MEMLOCK, page)
-			must(p.call(end + 64*page))
-			return lost(need(p.result("brk", 0)) > end)
+			return lost(need(p.callLocked(end+64*page)) > end)
 		}},
 		{calls: "mmap", cap: "CAP_SYS_RAWIO", deny: low, run: func(p *probe) error {
 			p.guardedLow()
@@ -97,6 +94,23 @@ func memoryExercises() []exercise {
 		}},
 		{calls: "io_uring_setup", cap: "CAP_SYS_ADMIN", none: "takes kernel.io_uring_disabled of 1, a setting of the whole machine"},
 	}...)
+}
+
+// callLocked makes the row's call while every new mapping is locked, and nearly
+// none may be. That time is short: Go's runtime maps memory as it likes, and
+// dies if it cannot.
+func (p *probe) callLocked(args ...any) (int, error) {
+	limit(unix.RLIMIT_MEMLOCK, page)
+	p.drop()
+	p.check(args)
+	nr, r := p.number(p.row.Syscall), p.registers(args)
+	syscall.RawSyscall(unix.SYS_MLOCKALL, unix.MCL_FUTURE|unix.MCL_ONFAULT, 0, 0)
+	got, _, errno := syscall.RawSyscall6(nr, r[0], r[1], r[2], r[3], r[4], r[5])
+	syscall.RawSyscall(unix.SYS_MUNLOCKALL, 0, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(got), nil
 }
 
 // guardedLow is for checks of addresses that the machine may not guard.

@@ -333,7 +333,8 @@ func namespaceExercises() []exercise {
 			p.isolate(unix.CLONE_NEWNS)
 			return p.call(p.open("/proc/thread-self/ns/mnt", 0), unix.CLONE_NEWNS)
 		}},
-		{calls: "setns", cap: "CAP_SYS_CHROOT", row: "conditional", also: "CAP_SYS_ADMIN", run: func(p *probe) error {
+		{calls: "setns", cap: "CAP_SYS_CHROOT", row: "(1&0x20000 any, 1&0x10000000 any)", none: "a process of several threads may not enter a user namespace"},
+		{calls: "setns", cap: "CAP_SYS_CHROOT", row: ": a mount namespace", also: "CAP_SYS_ADMIN", run: func(p *probe) error {
 			p.isolate(unix.CLONE_NEWNS)
 			return p.call(p.open("/proc/thread-self/ns/mnt", 0), 0)
 		}},
