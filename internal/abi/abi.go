@@ -1,6 +1,6 @@
 // Package abi holds the facts about system call ABIs that every other package
-// agrees on: one row an architecture, and the number and name of every system
-// call of each.
+// agrees on: one row an architecture, the number and name of every system call
+// of each, and which capability a call may need.
 //
 // Numbers are meaningless without their architecture: 20 is writev on x86_64
 // and getpid on x86. Nothing outside this package translates one without
