@@ -63,6 +63,18 @@ type Subject struct {
 	User         string   `json:"user,omitempty"`         // the image's USER, or uid:gid; "" is root
 }
 
+// SameImage reports whether two subjects are the same image, or the same program
+// of the host, on the same platform: the same code, whatever its arguments.
+func (s Subject) SameImage(o Subject) bool {
+	code := func(s Subject) string {
+		if s.Image == "" && len(s.Argv) > 0 {
+			return s.Argv[0]
+		}
+		return cmp.Or(s.ConfigDigest, s.Digest, s.Image)
+	}
+	return code(s) == code(o) && s.Platform == o.Platform
+}
+
 // Source is who says so, and under which circumstances.
 type Source struct {
 	Tool            string `json:"tool"`              // "profgen record", "profgen generate"

@@ -78,7 +78,7 @@ type decider struct {
 	workload bool             // there is a call of the workload itself to allow
 	observed bool             // one was observed
 
-	namespaces bool // clone or clone3 was, or may have been, called for namespaces
+	namespaces bool // clone or clone3 was seen, or may have been, called for namespaces
 	policy     Policy
 }
 
@@ -97,10 +97,9 @@ func (d *decider) collect() {
 		}
 		d.addArch(f.Arch)
 		d.collectArgs(d.need(f.Name, block), f)
-		if f.Name == "clone" || f.Name == "clone3" {
+		if (f.Name == "clone" || f.Name == "clone3") && f.Basis != evidence.Reachable {
 			flags, known := value(f.Args, 0)
-			unknown := !known && f.Basis != evidence.Reachable
-			d.namespaces = d.namespaces || unknown || flags&(namespaceFlags|newTime) != 0
+			d.namespaces = d.namespaces || !known || flags&(namespaceFlags|newTime) != 0
 		}
 	}
 }
@@ -116,10 +115,10 @@ func (d *decider) collectArgs(c *call, f evidence.Syscall) {
 	}
 	reachable, bounded := d.bounds.argumentsOf(f)
 	switch {
+	case f.Basis == evidence.Reachable && narrow(f.Name, f.Args) == nil:
+		c.unresolved = true
 	case len(f.Args) > 0:
 		c.args = append(c.args, f.Args)
-	case f.Basis == evidence.Reachable:
-		c.unresolved = true
 	case block != Workload:
 		c.openFor(reasons[block])
 	case lookedAt(f.Name) || f.Basis != evidence.Observed:

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -79,17 +78,9 @@ func (b bounds) argumentsOf(f evidence.Syscall) ([][]evidence.Arg, bool) {
 	return of.args, true
 }
 
-// oneImage reports whether all subjects are of one image, or one program of the
-// host, on one platform.
+// oneImage reports whether all subjects are of one image.
 func oneImage(subjects []evidence.Subject) bool {
-	image := func(s evidence.Subject) string {
-		argv0 := ""
-		if len(s.Argv) > 0 {
-			argv0 = s.Argv[0]
-		}
-		return cmp.Or(s.ConfigDigest, s.Digest, s.Image, argv0) + " " + s.Platform
-	}
-	return !slices.ContainsFunc(subjects, func(s evidence.Subject) bool { return image(s) != image(subjects[0]) })
+	return !slices.ContainsFunc(subjects, func(s evidence.Subject) bool { return !s.SameImage(subjects[0]) })
 }
 
 // elsewhere are calls made by code that no image holds: the vDSO, see
@@ -109,6 +100,7 @@ func (d *decider) checkLaw() error {
 		}
 		return nil
 	}
+	d.warnArguments()
 	unreachable := d.unreachable()
 	if len(unreachable) == 0 {
 		return nil
@@ -141,6 +133,23 @@ func (d *decider) unreachable() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(out))
+}
+
+// warnArguments holds the law for the arguments of calls that are reachable.
+// Both bases are allowed, so that it takes no more than a warning.
+func (d *decider) warnArguments() {
+	for _, f := range d.set.Facts {
+		f, ok := f.(evidence.Syscall)
+		if !ok || f.Basis != evidence.Observed || blockOf(f.Phase) != Workload || len(f.Args) == 0 {
+			continue
+		}
+		reachable, known := d.bounds.argumentsOf(f)
+		did := narrow(f.Name, f.Args)
+		can := func(args []evidence.Arg) bool { return includes(narrow(f.Name, args), did) }
+		if known && !slices.ContainsFunc(reachable, can) {
+			d.warn("arguments-not-reachable", "%s: %s%s; the static analysis is wrong, or the recording ran another program", ErrNotReachable, f.Name, describe(did))
+		}
+	}
 }
 
 // compareBases says what static analysis adds to a recording, or that there is

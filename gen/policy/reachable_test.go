@@ -148,6 +148,7 @@ func TestArgumentsOfBothBases(t *testing.T) {
 		{"too many to list", "ioctl", many, nil, "any", "none"},
 		{"just few enough", "ioctl", many[:2], nil, "1=0 1=1", "none"},
 		{"by two arguments", "setsockopt", []evidence.Fact{reach("setsockopt", arg(1, 1), arg(2, 9)), reach("setsockopt", arg(1, 6))}, nil, "1=1,2=9 1=6", "none"},
+		{"family not derived", "socketpair", []evidence.Fact{reach("socketpair", arg(1, 1)), reach("socketpair", arg(0, 1))}, nil, "any", "none"},
 		{"flags not derived", "clone", []evidence.Fact{reach("clone"), reach("clone3")}, nil, "0=0", "none"},
 		{"flags seen", "clone", []evidence.Fact{call("clone", arg(0, 0x20000000)), reach("clone")}, nil, "0=0 0=20000000", "0=20000000"},
 	}
@@ -166,6 +167,39 @@ func TestArgumentsOfBothBases(t *testing.T) {
 				t.Errorf("%s, tight %t: %s is allowed with %s, want %s", tc.name, tight, tc.call, got, want)
 			}
 		}
+	}
+}
+
+// Arguments that were observed and are not reachable are allowed, and told of.
+func TestArgumentsObservedButNotReachable(t *testing.T) {
+	for _, tc := range []struct {
+		reachable evidence.Syscall
+		gaps      []evidence.Gap
+		warn      bool
+	}{
+		{reach("socket", arg(0, 1), arg(1, 1)), nil, true},
+		{reach("socket", arg(0, 2), arg(1, 2)), nil, false}, // policy tells families apart, not types
+		{reach("socket"), nil, false},
+		{reach("socket", arg(0, 1)), []evidence.Gap{{Kind: evidence.UnresolvedExec}}, false},
+	} {
+		p, err := policy.Decide(evidence.Set{
+			Facts: []evidence.Fact{call("socket", arg(0, 2), arg(1, 1)), tc.reachable}, Gaps: tc.gaps,
+		}, policy.Options{})
+		if got := slices.Contains(warned(p), "arguments-not-reachable"); err != nil || got != tc.warn {
+			t.Errorf("%+v: %v, warned %t, want %t", tc.reachable, err, got, tc.warn)
+		}
+		if got := alternatives(p, "socket"); got != "any" && !strings.Contains(got, "0=2") && tc.reachable.Args != nil {
+			t.Errorf("%+v: socket is allowed with %s, which lacks what was observed", tc.reachable, got)
+		}
+	}
+}
+
+// What code can do with namespaces gives no capability by itself.
+func TestReachableNamespacesAreNoNeed(t *testing.T) {
+	const pidNamespace = 0x20000000
+	p := decide(t, call("clone", arg(0, 0)), granted("CAP_SYS_ADMIN", "clone"), reach("clone", arg(0, pidNamespace)), reach("read"))
+	if len(p.Capabilities) > 0 || !slices.Contains(warned(p), "namespaces") {
+		t.Errorf("capabilities %v, warnings %v; want none, and one that clone may make namespaces", p.Capabilities, warned(p))
 	}
 }
 

@@ -107,7 +107,7 @@ func (d *decider) replaceClone3() {
 	d.need("clone", c3.block).absorb(c3)
 	for _, args := range c3.args {
 		if flags, _ := value(args, 0); flags&(newTime|intoCgroup) != 0 {
-			d.warn("clone3-flags", "clone3 was used with flags %#x, which clone lacks: if the program has no way without, keep clone3", flags)
+			d.warn("clone3-flags", "clone3 is used with flags %#x, which clone lacks: if the program has no way without, keep clone3", flags)
 		}
 	}
 	how := "reachable"
@@ -203,8 +203,13 @@ func (d *decider) warnAboutCall(name string, c *call) {
 	if slices.Contains(mounting, name) && c.block != Floor {
 		d.warn("apparmor-mount", "%s is allowed by seccomp, but the AppArmor profile denies mounting as docker-default does", name)
 	}
-	if name == "clone" && !c.any && d.namespaces && c.block != Floor {
-		d.warn("namespaces", "clone may make namespaces, as the workload did")
+	makes := func(args []evidence.Arg) bool { flags, _ := value(args, 0); return flags&namespaceFlags != 0 }
+	if name == "clone" && !c.any && c.block != Floor && slices.ContainsFunc(c.args, makes) {
+		who := "the image's code can"
+		if d.namespaces {
+			who = "the workload did"
+		}
+		d.warn("namespaces", "clone may make namespaces, as %s", who)
 	}
 	switch {
 	case name == "socketcall":
