@@ -54,7 +54,8 @@ func (d *decider) decideCapabilities() {
 	reachable, analysed := d.reachableCapabilities()
 	d.warnUnreachable(need, reachable, analysed)
 	if slices.ContainsFunc(d.set.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.UnseenCaps }) {
-		addAll(need, d.unseen(reachable, analysed), "capability checks could not be seen")
+		d.unseen = d.unseenOf(reachable, analysed)
+		addAll(need, d.unseen, "capability checks could not be seen")
 	}
 	addAll(need, d.opt.Keep, "kept by option")
 	d.addReachable(need, reachable)
@@ -120,10 +121,10 @@ func (d *decider) addReachable(need map[string]string, reachable map[string][]st
 	}
 }
 
-// unseen returns what to allow in the place of checks that could not be seen:
+// unseenOf returns what to allow in the place of checks that could not be seen:
 // of the capabilities of the options those that the code can need, if all of it
 // is known.
-func (d *decider) unseen(reachable map[string][]string, analysed bool) []string {
+func (d *decider) unseenOf(reachable map[string][]string, analysed bool) []string {
 	if !analysed || !d.bounds.complete() {
 		return d.opt.UnseenCapabilities
 	}

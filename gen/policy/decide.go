@@ -79,6 +79,7 @@ type decider struct {
 	observed bool             // one was observed
 
 	namespaces bool // clone or clone3 was seen, or may have been, called for namespaces
+	unseen     []string // capabilities allowed because their checks could not be seen
 	policy     Policy
 }
 
@@ -209,7 +210,7 @@ func (d *decider) warnGaps() {
 			d.warn("incomplete", "made from incomplete evidence: %s", g)
 		case g.Kind.Static(): // see warnUnknowns
 		case g.Kind == evidence.UnseenCaps:
-			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.opt.UnseenCapabilities))
+			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.unseen))
 		case g.Kind == evidence.Hidden:
 			d.warn("hidden", "%s", g.Detail)
 		default:
