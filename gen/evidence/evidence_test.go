@@ -223,3 +223,34 @@ func encode(t testing.TB, s evidence.Set) []byte {
 	}
 	return buf.Bytes()
 }
+
+// Witnesses that differ in anything are different witnesses.
+func TestWitnessesStayApart(t *testing.T) {
+	all := []evidence.Witness{{}}
+	for _, change := range []func(*evidence.Witness){
+		func(w *evidence.Witness) { w.Syscall = "write" },
+		func(w *evidence.Witness) { w.Syscall, w.Capability = "", "CAP_KILL" },
+		func(w *evidence.Witness) { w.Arch = abi.AArch64 },
+		func(w *evidence.Witness) { w.Args = []evidence.Arg{{Index: 1, Value: 1}} },
+		func(w *evidence.Witness) { w.Basis = evidence.Declared },
+		func(w *evidence.Witness) { w.Program = "b" },
+		func(w *evidence.Witness) { w.Tier = evidence.Plugin },
+		func(w *evidence.Witness) { w.Tier = "" },
+		func(w *evidence.Witness) { w.Path = []evidence.Step{{Object: "b", Function: "f", Offset: 0x120000}} },
+		func(w *evidence.Witness) { w.Path = []evidence.Step{{Object: "a", Function: "g", Offset: 0x120000}} },
+		func(w *evidence.Witness) { w.Path = []evidence.Step{{Object: "a", Function: "f", Offset: 0x130000}} },
+		func(w *evidence.Witness) { w.Path = nil },
+		func(w *evidence.Witness) { w.Reason = "b" },
+	} {
+		w := evidence.Witness{
+			Syscall: "read", Arch: abi.X8664, Basis: evidence.Reachable, Program: "a", Tier: evidence.Direct, Reason: "a",
+			Path: []evidence.Step{{Object: "a", Function: "f", Offset: 0x120000}},
+		}
+		all[0] = w
+		change(&w)
+		all = append(all, w)
+	}
+	if got := (evidence.Set{Witnesses: append(all, all...)}).Normalize(); len(got.Witnesses) != len(all) {
+		t.Errorf("%d witnesses of %d", len(got.Witnesses), len(all))
+	}
+}
