@@ -78,7 +78,7 @@ type decider struct {
 	workload bool             // there is a call of the workload itself to allow
 	observed bool             // one was observed
 
-	namespaces bool // clone or clone3 was seen, or may have been, called for namespaces
+	namespaces bool     // clone or clone3 was seen, or may have been, called for namespaces
 	unseen     []string // capabilities allowed because their checks could not be seen
 	policy     Policy
 }
