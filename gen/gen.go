@@ -27,7 +27,7 @@ type Options struct {
 	// any case.
 	Floors []string
 	// AllowIncomplete makes a profile even though the evidence says that it may
-	// lack something.
+	// lack something, or contradicts itself ([policy.ErrNotReachable]).
 	AllowIncomplete bool
 	// Complain makes an AppArmor profile that logs and forbids nothing.
 	Complain bool
@@ -80,6 +80,8 @@ func Generate(set evidence.Set, opt Options) (Bundle, error) {
 		return Bundle{}, err
 	}
 	opt.UnseenCapabilities = profiles.DockerCapabilities()
+	opt.CapabilityCeiling = profiles.DockerCapabilities()
+	opt.AllowUnreachable = opt.AllowIncomplete
 	p, err := policy.Decide(evidence.Merge(set, floor), opt.Options)
 	if err != nil {
 		return Bundle{}, err
@@ -88,7 +90,7 @@ func Generate(set evidence.Set, opt Options) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, err
 	}
-	if err := selfCheck(p, set); err != nil {
+	if err := selfCheck(p, set, opt.Tight); err != nil {
 		return Bundle{}, err
 	}
 	return Bundle{Name: p.Name, Files: files, Policy: p}, nil
@@ -176,8 +178,8 @@ func armorOptions(set evidence.Set, opt Options) apparmor.Options {
 }
 
 // selfCheck evaluates the emitted filter for every call in the evidence, with
-// the arguments seen: none may be refused but by decision.
-func selfCheck(p policy.Policy, set evidence.Set) error {
+// the arguments that are known: none may be refused but by decision.
+func selfCheck(p policy.Policy, set evidence.Set, tight bool) error {
 	spec, err := seccomp.Spec(p)
 	if err != nil {
 		return err
@@ -186,9 +188,16 @@ func selfCheck(p policy.Policy, set evidence.Set) error {
 	for _, d := range p.Decisions {
 		decided[d.Subject] = decided[d.Subject] || !d.Allowed
 	}
+	allowed := map[string]bool{} // with some arguments
+	for _, r := range p.Syscalls {
+		allowed[r.Name] = true
+	}
 	for _, f := range set.Facts {
 		f, ok := f.(evidence.Syscall)
-		if !ok || f.Basis == evidence.Reachable || decided[f.Name] {
+		if !ok || f.Basis == evidence.Reachable && tight || decided[f.Name] {
+			continue
+		}
+		if len(f.Args) == 0 && allowed[f.Name] {
 			continue
 		}
 		var args [6]uint64

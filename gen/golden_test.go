@@ -125,7 +125,9 @@ func TestBytesDoNotDependOnOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reversed := evidence.Set{Subjects: set.Subjects, Sources: set.Sources, Facts: slices.Clone(set.Facts), Gaps: set.Gaps}
+	reversed := evidence.Set{
+		Subjects: set.Subjects, Sources: set.Sources, Facts: slices.Clone(set.Facts), Witnesses: set.Witnesses, Gaps: set.Gaps,
+	}
 	slices.Reverse(reversed.Facts)
 	reversed.Facts = append(reversed.Facts, set.Facts[:len(set.Facts)/2]...)
 	got, err := gen.Generate(reversed, opt)

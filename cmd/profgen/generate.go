@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ func generateCommand() *cli.Command {
 				return err
 			}
 			summarize(c.App.ErrWriter, dir, bundle)
+			nextSteps(c.App.ErrWriter, dir)
 			return nil
 		},
 	}
@@ -47,6 +49,7 @@ func generateFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "keep", Usage: "allow system call or capability `NAME` whatever was recorded"},
 		&cli.StringSliceFlag{Name: "deny", Usage: "refuse system call or capability `NAME` whatever was recorded"},
 		&cli.StringSliceFlag{Name: "floor", Value: cli.NewStringSlice(gen.DefaultFloors()...), Usage: "let OCI runtime `NAME` start the container"},
+		&cli.BoolFlag{Name: "tight", Usage: "allow what was observed, and not what the code is merely found to reach"},
 		&cli.BoolFlag{Name: "complain", Usage: "make an AppArmor profile that logs and forbids nothing"},
 		&cli.BoolFlag{Name: "allow-incomplete", Usage: "make a profile from evidence known to lack something"},
 	}
@@ -55,9 +58,10 @@ func generateFlags() []cli.Flag {
 func generateOptions(c *cli.Context) gen.Options {
 	return gen.Options{
 		Options: policy.Options{
-			Name: c.String("name"),
-			Keep: c.StringSlice("keep"),
-			Deny: c.StringSlice("deny"),
+			Name:  c.String("name"),
+			Keep:  c.StringSlice("keep"),
+			Deny:  c.StringSlice("deny"),
+			Tight: c.Bool("tight"),
 		},
 		Floors:          c.StringSlice("floor"),
 		AllowIncomplete: c.Bool("allow-incomplete"),
@@ -65,15 +69,19 @@ func generateOptions(c *cli.Context) gen.Options {
 	}
 }
 
+// accept is the last resort of every cure.
+const accept = "--allow-incomplete makes a profile all the same"
+
 // cure says what to do about evidence that is incomplete.
 func cure(set evidence.Set) string {
-	const accept = "--allow-incomplete makes a profile all the same"
 	cures := map[evidence.GapKind]string{
-		evidence.Lost:           "record again with --fresh; " + accept,
-		evidence.Unfinished:     "record again: what was seen so far is kept; " + accept,
-		evidence.Unchecked:      "record again until the check succeeds; " + accept,
-		evidence.UnseenStart:    "record it from its start, with --image or a command; " + accept,
-		evidence.UnknownSyscall: "under the profile such a call answers ENOSYS, as it does on a kernel without it; " + accept,
+		evidence.Lost:              "record again with --fresh; " + accept,
+		evidence.Unfinished:        "record again: what was seen so far is kept; " + accept,
+		evidence.Unchecked:         "record again until the check succeeds; " + accept,
+		evidence.UnseenStart:       "record it from its start, with --image or a command; " + accept,
+		evidence.UnresolvedSyscall: "static analysis does not know what that code calls: record the workload too; " + accept,
+		evidence.Unreadable:        "what cannot be read cannot be analysed: see that the image is whole; " + accept,
+		evidence.UnknownSyscall:    "under the profile such a call answers ENOSYS, as it does on a kernel without it; " + accept,
 	}
 	return cures[set.Incomplete()[0].Kind]
 }
@@ -84,13 +92,16 @@ func generate(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, error) 
 	if errors.Is(err, gen.ErrIncomplete) {
 		return gen.Bundle{}, fmt.Errorf("%w\nprofgen: hint: %s", err, cure(set))
 	}
+	if errors.Is(err, policy.ErrNotReachable) {
+		return gen.Bundle{}, fmt.Errorf("%w\nprofgen: hint: scan with the arguments that the recording had, or start one of them over with --fresh; %s", err, accept)
+	}
 	if err != nil {
 		return gen.Bundle{}, err
 	}
 	return bundle, profiledir.SaveBundle(dir, bundle)
 }
 
-// summarize tells in a few lines what a profile is, and what to do with it.
+// summarize tells in a few lines what a profile is.
 func summarize(w io.Writer, dir string, b gen.Bundle) {
 	own, more := map[string]bool{}, map[string]bool{}
 	for _, r := range b.Policy.Syscalls {
@@ -112,6 +123,10 @@ func summarize(w io.Writer, dir string, b gen.Bundle) {
 		}
 		fmt.Fprintf(w, "  warning       %s\n", warning.Sentence)
 	}
+}
+
+// nextSteps tells what to do with a profile directory.
+func nextSteps(w io.Writer, dir string) {
 	fmt.Fprintf(w, "next: docker run $(profgen flags %s) IMAGE\n", dir)
 	fmt.Fprintf(w, "      where there is AppArmor, first: apparmor_parser --replace %s\n", filepath.Join(dir, gen.AppArmorFile))
 }
@@ -119,7 +134,7 @@ func summarize(w io.Writer, dir string, b gen.Bundle) {
 func sockets(all []policy.Network) []string {
 	var out []string
 	for _, n := range all {
-		out = append(out, n.Family+"/"+n.Type)
+		out = append(out, cmp.Or(n.Family, "any")+"/"+cmp.Or(n.Type, "any"))
 	}
 	return out
 }

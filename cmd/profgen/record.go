@@ -95,6 +95,7 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 		return err
 	}
 	summarize(c.App.ErrWriter, dir, bundle)
+	nextSteps(c.App.ErrWriter, dir)
 	if res.Code != 0 && !res.Stopped {
 		return exitError{res.Code, nil}
 	}

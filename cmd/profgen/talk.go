@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -33,6 +35,19 @@ func (t talk) progress(p record.Progress) {
 	needed, _ := policy.Decide(p.Evidence, policy.Options{})
 	t.say("%s  %d system calls  %d capabilities  last new one %s ago",
 		p.Elapsed.Truncate(time.Second), p.Syscalls, len(needed.Capabilities), p.Quiet.Truncate(time.Second))
+}
+
+// step says how far a scan is and what it is about: a name out of an image, of
+// which nothing is printed that would move the cursor.
+func (t talk) step(done, total int, what string) {
+	const room = 60
+	name := []rune(strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, what))
+	t.say("%d of %d  %s", done, total, string(name[:min(len(name), room)]))
 }
 
 func (t talk) say(format string, args ...any) {

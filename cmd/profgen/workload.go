@@ -149,15 +149,20 @@ func subjectOf(ct *sandbox.Container) (evidence.Subject, error) {
 		}
 		return evidence.Subject{Argv: argv, User: user}, err
 	}
-	cfg := ct.Image.Config()
+	return imageSubject(ct.Image, ct.Args), nil
+}
+
+// imageSubject is what evidence says of an image that is given args.
+func imageSubject(img *image.Image, args []string) evidence.Subject {
+	cfg := img.Config()
 	s := evidence.Subject{
-		Image: ct.Image.Reference(), Digest: ct.Image.Digest(), ConfigDigest: ct.Image.ConfigDigest(),
-		Argv: cfg.Command(ct.Args...), User: cfg.User,
+		Image: img.Reference(), Digest: img.Digest(), ConfigDigest: img.ConfigDigest(),
+		Argv: cfg.Command(args...), User: cfg.User,
 	}
 	if cfg.Platform != (image.Platform{}) {
 		s.Platform = cfg.Platform.String()
 	}
-	return s, nil
+	return s
 }
 
 // hostSubject is what evidence says of a process of this host.

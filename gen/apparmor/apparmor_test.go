@@ -146,6 +146,23 @@ func TestNoBareRules(t *testing.T) {
 	}
 }
 
+// What is not known of a socket is left out of its rule, and the kernel's
+// crypto sockets are refused all the same.
+func TestSocketsNotAllKnown(t *testing.T) {
+	for _, tt := range []struct {
+		network policy.Network
+		want    string
+	}{
+		{policy.Network{Family: "inet"}, "  # Sockets: of these families and types and no others.\n  network inet,\n\n"},
+		{policy.Network{}, "  # Sockets: any, since not all that the workload may ask for are known.\n  network,\n\n"},
+	} {
+		out, err := apparmor.Render(policy.Policy{Name: "a", Network: []policy.Network{tt.network}}, apparmor.Options{})
+		if err != nil || !strings.Contains(string(out), tt.want) || !strings.Contains(string(out), "  deny network alg,\n") {
+			t.Errorf("%+v: %v: got %s, want %s", tt.network, err, out, tt.want)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	long := strings.Repeat("a", 201)
 	for _, tt := range []struct {
@@ -171,7 +188,7 @@ func TestRefused(t *testing.T) {
 		{policy.Policy{Name: "a", Capabilities: []string{"chown,\n file"}}, apparmor.Options{}, "CAP_CHOWN"},
 		{policy.Policy{Name: "a", Network: []policy.Network{{Family: "ipv9", Type: "stream"}}}, apparmor.Options{}, `"ipv9"`},
 		{policy.Policy{Name: "a", Network: []policy.Network{{Family: "inet", Type: "dccp"}}}, apparmor.Options{}, `"dccp"`},
-		{policy.Policy{Name: "a", Network: []policy.Network{{Family: "inet"}}}, apparmor.Options{}, `socket type ""`},
+		{policy.Policy{Name: "a", Network: []policy.Network{{Type: "stream"}}}, apparmor.Options{}, `socket family ""`},
 	} {
 		out, err := apparmor.Render(tt.p, tt.o)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || out != nil {

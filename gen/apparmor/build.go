@@ -16,8 +16,8 @@ import (
 // A profile name that is not [a-z][a-z0-9._-]*, a capability that is not the
 // kernel's, and a socket family or type that AppArmor 3.0 has no word for are
 // errors. The latter could only be allowed by a bare network rule, which
-// allows all families, and left out the workload would fail for no reason that
-// anyone sees.
+// allows all families and is written only if the policy says so, and left out
+// the workload would fail for no reason that anyone sees.
 func Build(p policy.Policy, o Options) (Profile, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -83,10 +83,15 @@ func capabilityRules(p policy.Policy) (Group, error) {
 func networkRules(p policy.Policy) (Group, error) {
 	g := Group{Comment: "Sockets: of these families and types and no others."}
 	for _, n := range p.Network {
+		if n == (policy.Network{}) {
+			g.Comment = "Sockets: any, since not all that the workload may ask for are known."
+			g.Rules = append(g.Rules, Network{})
+			continue
+		}
 		if !slices.Contains(families(), n.Family) {
 			return Group{}, fmt.Errorf("network %s %s: AppArmor 3.0 has no socket family %q; leave it out of the policy, or use another AppArmor profile", n.Family, n.Type, n.Family)
 		}
-		if !slices.Contains(socketTypes(), n.Type) {
+		if !slices.Contains(socketTypes(), n.Type) && n.Type != "" {
 			return Group{}, fmt.Errorf("network %s %s: AppArmor 3.0 has no socket type %q (it has %s)", n.Family, n.Type, n.Type, strings.Join(socketTypes(), ", "))
 		}
 		g.Rules = append(g.Rules, Network{n.Family, n.Type})

@@ -15,15 +15,17 @@ const (
 
 const ellipsis = "…"
 
-func text(s string) string {
+func text(s string) string { return bounded(s, maxText) }
+
+func bounded(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {
 			return unicode.ReplacementChar
 		}
 		return r
 	}, s)
-	if len(s) > maxText {
-		s = strings.ToValidUTF8(s[:maxText-len(ellipsis)], "") + ellipsis
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most-len(ellipsis)], "") + ellipsis
 	}
 	return s
 }
@@ -54,7 +56,7 @@ func (s Source) canonical() Source {
 }
 
 func (g Gap) canonical() Gap {
-	g.Where, g.Detail = text(g.Where), text(g.Detail)
+	g.Where, g.Detail, g.Syscall = text(g.Where), text(g.Detail), text(g.Syscall)
 	return g
 }
 

@@ -11,7 +11,9 @@ import (
 )
 
 // FormatVersion is the version of the JSON-lines format that this package
-// writes and the only one that it reads.
+// writes and the only one that it reads. A new kind of line or field does not
+// change it: who does not know one refuses it by name. A change in what a known
+// one means does.
 const FormatVersion = 1
 
 // Limits on what Decode accepts: evidence is hostile input.
@@ -31,6 +33,7 @@ type line struct {
 	Syscall    *Syscall    `json:"syscall,omitempty"`
 	Capability *Capability `json:"capability,omitempty"`
 	Socket     *Socket     `json:"socket,omitempty"`
+	Witness    *Witness    `json:"witness,omitempty"`
 	Gap        *Gap        `json:"gap,omitempty"`
 	End        *end        `json:"end,omitempty"`
 }
@@ -45,7 +48,7 @@ type end struct {
 }
 
 // Encode writes s in canonical order as JSON lines: a header, one line a
-// subject, source, fact or gap, and an end line.
+// subject, source, fact, witness or gap, and an end line.
 func Encode(w io.Writer, s Set) error {
 	s = s.Normalize()
 	lines := []line{{Header: &header{FormatVersion}}}
@@ -57,6 +60,9 @@ func Encode(w io.Writer, s Set) error {
 	}
 	for _, v := range s.Facts {
 		lines = append(lines, factLine(v))
+	}
+	for _, v := range s.Witnesses {
+		lines = append(lines, line{Witness: &v})
 	}
 	for _, v := range s.Gaps {
 		lines = append(lines, line{Gap: &v})
@@ -162,6 +168,9 @@ func (s *Set) add(l line) error {
 	case l.Socket != nil:
 		s.Facts = append(s.Facts, *l.Socket)
 		return validate(l.Socket.Phase, l.Socket.Basis)
+	case l.Witness != nil:
+		s.Witnesses = append(s.Witnesses, *l.Witness)
+		return l.Witness.validate()
 	case l.Gap != nil:
 		s.Gaps = append(s.Gaps, *l.Gap)
 		return l.Gap.validate()
@@ -174,7 +183,7 @@ func (l line) kinds() int {
 	n := 0
 	for _, set := range []bool{
 		l.Header != nil, l.Subject != nil, l.Source != nil, l.Syscall != nil,
-		l.Capability != nil, l.Socket != nil, l.Gap != nil, l.End != nil,
+		l.Capability != nil, l.Socket != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
 	} {
 		if set {
 			n++

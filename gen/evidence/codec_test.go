@@ -36,7 +36,34 @@ func every() evidence.Set {
 			evidence.Capability{Cap: "CAP_CHOWN", Arch: abi.X8664, Syscall: "chown", Granted: true, Overridden: true, Phase: evidence.Serve, Basis: evidence.Observed},
 			evidence.Socket{Family: 2, Type: 1, Protocol: 6, Phase: evidence.Start, Basis: evidence.Observed},
 		},
-		Gaps: []evidence.Gap{{Kind: evidence.UnknownSyscall, Where: "x86_64 999", Detail: "no table has it", Count: 3}},
+		Witnesses: []evidence.Witness{
+			{
+				Syscall: "socket", Arch: abi.X8664, Args: []evidence.Arg{{Index: 0, Value: 2}}, Basis: evidence.Reachable, Program: "usr/bin/web", Tier: evidence.Indirect,
+				Path: []evidence.Step{{Object: "usr/bin/web", Function: "main", Offset: 0x1234}, {Object: "usr/lib/libc.so.6", Offset: 0x99}},
+			},
+			{Capability: evidence.AnyCapability, Arch: abi.X8664, Basis: evidence.Reachable, Reason: "USER 1000"},
+		},
+		Gaps: []evidence.Gap{
+			{Kind: evidence.UnknownSyscall, Where: "x86_64 999", Detail: "no table has it", Count: 3},
+			{Kind: evidence.UnresolvedDlopen, Where: "usr/bin/web+0x1", Detail: "a name that is computed: all of usr/lib/web was taken", Syscall: "openat", Covered: true},
+		},
+	}
+}
+
+// A witness of any size fits on a line.
+func TestLongestWitness(t *testing.T) {
+	long := strings.Repeat(`"`, 5000)
+	w := evidence.Witness{Capability: "CAP_CHOWN", Arch: abi.X8664, Basis: evidence.Reachable, Tier: evidence.Indirect, Program: long, Reason: long}
+	for range 1000 {
+		w.Path = append(w.Path, evidence.Step{Object: long, Function: long, Offset: ^uint64(0)})
+	}
+	w.Path[999].Function = "site"
+	got, err := evidence.Decode(bytes.NewReader(encode(t, evidence.Set{Witnesses: []evidence.Witness{w}})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path := got.Witnesses[0].Path; len(path) != 64 || path[63].Function != "site" {
+		t.Errorf("%d steps, the last is %v", len(path), path[len(path)-1])
 	}
 }
 
@@ -46,7 +73,7 @@ func TestEveryKind(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, every()) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, every())
 	}
-	for _, kind := range []string{"evidence", "subject", "source", "syscall", "capability", "socket", "gap", "end"} {
+	for _, kind := range []string{"evidence", "subject", "source", "syscall", "capability", "socket", "witness", "gap", "end"} {
 		if !bytes.Contains(b, []byte("\n{\""+kind+"\":")) && !bytes.HasPrefix(b, []byte("{\""+kind+"\":")) {
 			t.Errorf("no line of kind %s in %s", kind, b)
 		}
@@ -84,8 +111,18 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"family"`, `"flavour"`, "written by a newer profgen"},
 		{`{"gap"`, `{"mount"`, "written by a newer profgen"},
 		{`{"evidence":{"version":1}}` + "\n", "", "the first line"},
-		{`{"lines":7}}`, `{"lines":6}}`, "counts 6 lines, there are 7"},
-		{`{"lines":7}}`, `{"lines":7}}` + "\n{}", "text after the end line"},
+		{`{"lines":10}}`, `{"lines":6}}`, "counts 6 lines, there are 10"},
+		{`{"witness":{"syscall":"socket",`, `{"witness":{`, "want a system call or a capability"},
+		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"sokcet",`, `no system call "sokcet"`},
+		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"socket","capability":"CAP_CHOWN",`, "not both"},
+		{`"capability":"CAP_*","arch":"x86_64"`, `"capability":"CAP_*","arch":"vax"`, `architecture "vax"`},
+		{`"CAP_*"`, `"CAP_?"`, `capability "CAP_?"`},
+		{`"tier":"indirect"`, `"tier":"maybe"`, `tier "maybe"`},
+		{`"args":[{"index":0,"value":2}],"basis"`, `"args":[{"index":7,"value":2}],"basis"`, "witness of socket: arguments"},
+		{`"basis":"reachable","program"`, `"basis":"felt","program"`, `basis "felt"`},
+		{`"syscall":"openat"`, `"syscall":"opanet"`, `no kernel has system call "opanet"`},
+		{`"count":3`, `"covered":true`, "only those of static analysis"},
+		{`{"lines":10}}`, `{"lines":10}}` + "\n{}", "text after the end line"},
 		{`{"gap":`, `{"socket":{"family":1,"type":1,"phase":"start","basis":"observed"},"gap":`, "2 kinds on one line"},
 		{`{"gap":`, "{}\n" + `{"gap":`, "0 kinds on one line"},
 		{`{"gap":`, "{}{}\n" + `{"gap":`, "more than one value"},

@@ -46,10 +46,11 @@ const (
 // Set is evidence about one or more workloads. Order and repetition mean
 // nothing; [Set.Normalize] puts a set into its one canonical order.
 type Set struct {
-	Subjects []Subject
-	Sources  []Source
-	Facts    []Fact
-	Gaps     []Gap
+	Subjects  []Subject
+	Sources   []Source
+	Facts     []Fact
+	Witnesses []Witness
+	Gaps      []Gap
 }
 
 // Subject is the workload that the facts are about.
@@ -60,6 +61,18 @@ type Subject struct {
 	Platform     string   `json:"platform,omitempty"`     // linux/amd64
 	Argv         []string `json:"argv,omitempty"`         // the process started
 	User         string   `json:"user,omitempty"`         // the image's USER, or uid:gid; "" is root
+}
+
+// SameImage reports whether two subjects are the same image, or the same program
+// of the host, on the same platform: the same code, whatever its arguments.
+func (s Subject) SameImage(o Subject) bool {
+	code := func(s Subject) string {
+		if s.Image == "" && len(s.Argv) > 0 {
+			return s.Argv[0]
+		}
+		return cmp.Or(s.ConfigDigest, s.Digest, s.Image)
+	}
+	return code(s) == code(o) && s.Platform == o.Platform
 }
 
 // Source is who says so, and under which circumstances.
@@ -74,15 +87,18 @@ type Source struct {
 
 // Fact is one thing known about the workload. The set of kinds is closed.
 type Fact interface {
-	isFact()
+	basis() Basis
 	key() string // orders facts; equal keys mean equal facts
 }
 
 // Syscall is a system call, of one ABI, with or without its arguments.
 //
 // A fact without Args says that the call happens with arguments that were not
-// looked at, or were too many to list: it stands for any arguments, whatever
-// other facts name.
+// looked at, could not be derived, or were too many to list: it stands for any
+// arguments, whatever other facts name. Facts with Args are complete if there
+// is none without: the call is made, or can be made, with one of them. Each
+// names the arguments that are known to go together; one that it does not name
+// may be anything.
 type Syscall struct {
 	Arch  abi.Arch `json:"arch"`
 	Nr    uint32   `json:"nr"`
@@ -130,50 +146,36 @@ type Socket struct {
 	Basis    Basis  `json:"basis"`
 }
 
-func (Syscall) isFact()    {}
-func (Capability) isFact() {}
-func (Socket) isFact()     {}
+func (f Syscall) basis() Basis    { return f.Basis }
+func (f Capability) basis() Basis { return f.Basis }
+func (f Socket) basis() Basis     { return f.Basis }
 
-// GapKind is a reason why something could not be seen.
-type GapKind string
-
-const (
-	Lost           GapKind = "lost"            // the recorder's own losses: a full map, a skipped program
-	UnknownSyscall GapKind = "unknown-syscall" // a number no table knows
-	Unfinished     GapKind = "unfinished"      // the recording had not ended when this was written
-	UnseenStart    GapKind = "unseen-start"    // attached to a workload that already ran
-	UnseenCaps     GapKind = "unseen-caps"     // capability checks cannot be seen on that kernel
-	Refused        GapKind = "refused"         // a filter already in force refused it; what would follow is unknown
-	Hidden         GapKind = "hidden"          // work that the kernel does for the workload without its making calls: io_uring
-	Unchecked      GapKind = "unchecked"       // the workload was never seen to work: its check did not succeed
-)
-
-// Gap is something that could not be seen.
-type Gap struct {
-	Kind   GapKind `json:"kind"`
-	Where  string  `json:"where,omitempty"` // the map, the ABI and number, the object
-	Detail string  `json:"detail"`          // a sentence for people
-	Count  uint64  `json:"count,omitempty"` // how much, where it can be counted
-}
-
-// String is the gap for people.
-func (g Gap) String() string {
-	if g.Where == "" {
-		return g.Detail
+// Static returns what static analysis says in s: the Reachable facts, the
+// witnesses of them, and the gaps of its kinds. rest is what remains. Subjects
+// and sources, which do not say whose facts are whose, are in both.
+func (s Set) Static() (static, rest Set) {
+	static = Set{Subjects: s.Subjects, Sources: s.Sources}
+	rest = static
+	for _, f := range s.Facts {
+		into := choose(f.basis() == Reachable, &static, &rest)
+		into.Facts = append(into.Facts, f)
 	}
-	return g.Detail + " (" + g.Where + ")"
+	for _, w := range s.Witnesses {
+		into := choose(w.Basis == Reachable, &static, &rest)
+		into.Witnesses = append(into.Witnesses, w)
+	}
+	for _, g := range s.Gaps {
+		into := choose(g.Kind.Static(), &static, &rest)
+		into.Gaps = append(into.Gaps, g)
+	}
+	return static, rest
 }
 
-// Incomplete reports whether a profile made from evidence with this gap may be
-// too short for reasons that recording again can cure. Such evidence is not
-// turned into a profile unless the user insists.
-func (g Gap) Incomplete() bool {
-	return g.Kind != UnseenCaps && g.Kind != Refused && g.Kind != Hidden
-}
-
-// Incomplete returns the gaps that make the set incomplete.
-func (s Set) Incomplete() []Gap {
-	return slices.DeleteFunc(slices.Clone(s.Gaps), func(g Gap) bool { return !g.Incomplete() })
+func choose[T any](first bool, a, b T) T {
+	if first {
+		return a
+	}
+	return b
 }
 
 // Merge returns the union of the sets, normalized. O(n log n) in the number of
@@ -184,6 +186,7 @@ func Merge(sets ...Set) Set {
 		out.Subjects = append(out.Subjects, s.Subjects...)
 		out.Sources = append(out.Sources, s.Sources...)
 		out.Facts = append(out.Facts, s.Facts...)
+		out.Witnesses = append(out.Witnesses, s.Witnesses...)
 		out.Gaps = append(out.Gaps, s.Gaps...)
 	}
 	return out.Normalize()
@@ -193,10 +196,11 @@ func Merge(sets ...Set) Set {
 // it is.
 func (s Set) Normalize() Set {
 	return Set{
-		Subjects: unique(s.Subjects, Subject.canonical, Subject.key),
-		Sources:  unique(s.Sources, Source.canonical, Source.key),
-		Facts:    unique(s.Facts, canonicalFact, Fact.key),
-		Gaps:     unique(s.Gaps, Gap.canonical, Gap.key),
+		Subjects:  unique(s.Subjects, Subject.canonical, Subject.key),
+		Sources:   unique(s.Sources, Source.canonical, Source.key),
+		Facts:     unique(s.Facts, canonicalFact, Fact.key),
+		Witnesses: unique(s.Witnesses, Witness.canonical, Witness.key),
+		Gaps:      unique(s.Gaps, Gap.canonical, Gap.key),
 	}
 }
 

@@ -57,6 +57,21 @@ func (r random) fact() evidence.Fact {
 	return r.syscall()
 }
 
+func (r random) witness() evidence.Witness {
+	w := evidence.Witness{Arch: abi.X8664, Basis: r.basis(), Program: r.word(), Reason: r.word()}
+	if r.IntN(2) == 0 {
+		w.Capability = pick(r, "CAP_CHOWN", evidence.AnyCapability)
+		return w
+	}
+	w.Syscall = pick(r, "kill", "prctl")
+	w.Args = pick(r, nil, []evidence.Arg{{Index: 1, Value: 9}, {Index: 0, Value: 1}}, []evidence.Arg{{Index: 0, Value: 1}})
+	w.Tier = pick(r, append(evidence.Tiers(), "")...)
+	for range pick(r, 0, 1, 2, 100) {
+		w.Path = append(w.Path, evidence.Step{Object: r.word(), Function: r.word(), Offset: pick(r, 0, 0x110000, 0x120000, ^uint64(0))})
+	}
+	return w
+}
+
 func (r random) set() evidence.Set {
 	var s evidence.Set
 	for range r.IntN(3) {
@@ -66,7 +81,10 @@ func (r random) set() evidence.Set {
 		s.Sources = append(s.Sources, evidence.Source{Tool: r.word(), Method: r.word(), Kernel: r.word(), NoNewPrivileges: r.IntN(2) == 0})
 		s.Gaps = append(s.Gaps, evidence.Gap{
 			Kind: pick(r, evidence.Lost, evidence.Refused, evidence.UnseenCaps), Where: r.word(), Detail: r.word(), Count: pick[uint64](r, 0, 9, 10, 1<<63),
+		}, evidence.Gap{
+			Kind: pick(r, evidence.UnresolvedArgument, evidence.Unreadable), Detail: r.word(), Syscall: pick(r, "", "socket"), Covered: r.IntN(2) == 0,
 		})
+		s.Witnesses = append(s.Witnesses, r.witness(), r.witness())
 	}
 	for range r.IntN(30) {
 		s.Facts = append(s.Facts, r.fact())
@@ -89,6 +107,7 @@ func (r random) shuffled(s evidence.Set) evidence.Set {
 	slices.Reverse(out.Subjects)
 	slices.Reverse(out.Sources)
 	slices.Reverse(out.Gaps)
+	slices.Reverse(out.Witnesses)
 	return out
 }
 
@@ -120,7 +139,8 @@ func TestNothingIsChanged(t *testing.T) {
 	for range rounds {
 		s := r.set()
 		before := evidence.Set{
-			Subjects: slices.Clone(s.Subjects), Sources: slices.Clone(s.Sources), Facts: slices.Clone(s.Facts), Gaps: slices.Clone(s.Gaps),
+			Subjects: slices.Clone(s.Subjects), Sources: slices.Clone(s.Sources), Facts: slices.Clone(s.Facts),
+			Witnesses: slices.Clone(s.Witnesses), Gaps: slices.Clone(s.Gaps),
 		}
 		evidence.Merge(s, r.set())
 		encode(t, s)
@@ -147,6 +167,54 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
+// What each gap means: whether it keeps a profile from being made, and whether
+// static analysis is no upper bound because of it.
+func TestWhatGapsMean(t *testing.T) {
+	for _, tc := range []struct {
+		kind                                          evidence.GapKind
+		incomplete, coveredIncomplete, static, isOpen bool
+	}{
+		{evidence.Lost, true, true, false, false},
+		{evidence.UnknownSyscall, true, true, false, false},
+		{evidence.Unfinished, true, true, false, false},
+		{evidence.UnseenStart, true, true, false, false},
+		{evidence.UnseenCaps, false, false, false, false},
+		{evidence.Refused, false, false, false, false},
+		{evidence.Hidden, false, false, false, false},
+		{evidence.Unchecked, true, true, false, false},
+		{evidence.UnresolvedSyscall, true, false, true, true},
+		{evidence.UnresolvedArgument, false, false, true, false},
+		{evidence.UnresolvedDlopen, false, false, true, true},
+		{evidence.UnresolvedExec, false, false, true, true},
+		{evidence.Interpreter, false, false, true, true},
+		{evidence.Unreadable, true, false, true, true},
+		{evidence.ForeignABI, false, false, true, true},
+	} {
+		g, covered := evidence.Gap{Kind: tc.kind}, evidence.Gap{Kind: tc.kind, Covered: true}
+		if g.Incomplete() != tc.incomplete || covered.Incomplete() != tc.coveredIncomplete || tc.kind.Static() != tc.static || g.Open() != tc.isOpen || covered.Open() {
+			t.Errorf("%s: incomplete %t, covered %t, static %t, open %t; want %+v", tc.kind, g.Incomplete(), covered.Incomplete(), tc.kind.Static(), g.Open(), tc)
+		}
+	}
+}
+
+// What static analysis said can be told apart from the rest, and put back.
+func TestStatic(t *testing.T) {
+	r := newRandom()
+	for range rounds {
+		s := r.set()
+		static, rest := s.Static()
+		if got := evidence.Merge(static, rest); !reflect.DeepEqual(got, s.Normalize()) {
+			t.Fatalf("got %+v, want %+v", got, s.Normalize())
+		}
+		if again, none := static.Static(); !reflect.DeepEqual(again, static) || len(none.Facts)+len(none.Witnesses)+len(none.Gaps) != 0 {
+			t.Fatalf("not all static: %+v", none)
+		}
+		if none, _ := rest.Static(); len(none.Facts)+len(none.Witnesses)+len(none.Gaps) != 0 {
+			t.Fatalf("static: %+v", none)
+		}
+	}
+}
+
 func encode(t testing.TB, s evidence.Set) []byte {
 	t.Helper()
 	var buf bytes.Buffer
@@ -154,4 +222,35 @@ func encode(t testing.TB, s evidence.Set) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// Witnesses that differ in anything are different witnesses.
+func TestWitnessesStayApart(t *testing.T) {
+	all := []evidence.Witness{{}}
+	for _, change := range []func(*evidence.Witness){
+		func(w *evidence.Witness) { w.Syscall = "write" },
+		func(w *evidence.Witness) { w.Syscall, w.Capability = "", "CAP_KILL" },
+		func(w *evidence.Witness) { w.Arch = abi.AArch64 },
+		func(w *evidence.Witness) { w.Args = []evidence.Arg{{Index: 1, Value: 1}} },
+		func(w *evidence.Witness) { w.Basis = evidence.Declared },
+		func(w *evidence.Witness) { w.Program = "b" },
+		func(w *evidence.Witness) { w.Tier = evidence.Plugin },
+		func(w *evidence.Witness) { w.Tier = "" },
+		func(w *evidence.Witness) { w.Path = []evidence.Step{{Object: "b", Function: "f", Offset: 0x120000}} },
+		func(w *evidence.Witness) { w.Path = []evidence.Step{{Object: "a", Function: "g", Offset: 0x120000}} },
+		func(w *evidence.Witness) { w.Path = []evidence.Step{{Object: "a", Function: "f", Offset: 0x130000}} },
+		func(w *evidence.Witness) { w.Path = nil },
+		func(w *evidence.Witness) { w.Reason = "b" },
+	} {
+		w := evidence.Witness{
+			Syscall: "read", Arch: abi.X8664, Basis: evidence.Reachable, Program: "a", Tier: evidence.Direct, Reason: "a",
+			Path: []evidence.Step{{Object: "a", Function: "f", Offset: 0x120000}},
+		}
+		all[0] = w
+		change(&w)
+		all = append(all, w)
+	}
+	if got := (evidence.Set{Witnesses: append(all, all...)}).Normalize(); len(got.Witnesses) != len(all) {
+		t.Errorf("%d witnesses of %d", len(got.Witnesses), len(all))
+	}
 }

@@ -21,11 +21,15 @@ func (s Source) key() string {
 }
 
 func (f Syscall) key() string {
-	var args strings.Builder
-	for _, a := range f.Args {
-		fmt.Fprintf(&args, " %d=%020d", a.Index, a.Value)
+	return fmt.Sprintf("1 %q %10d %q%s ; %q %q", f.Arch, f.Nr, f.Name, argsKey(f.Args), f.Phase, f.Basis)
+}
+
+func argsKey(args []Arg) string {
+	var key strings.Builder
+	for _, a := range args {
+		fmt.Fprintf(&key, " %d=%020d", a.Index, a.Value)
 	}
-	return fmt.Sprintf("1 %q %10d %q%s ; %q %q", f.Arch, f.Nr, f.Name, args.String(), f.Phase, f.Basis)
+	return key.String()
 }
 
 func (f Capability) key() string {
@@ -37,7 +41,7 @@ func (f Socket) key() string {
 }
 
 func (g Gap) key() string {
-	return fmt.Sprintf("%q %q %q %020d", g.Kind, g.Where, g.Detail, g.Count)
+	return fmt.Sprintf("%q %q %q %020d %q %t", g.Kind, g.Where, g.Detail, g.Count, g.Syscall, g.Covered)
 }
 
 // sortedArgs returns the arguments by index, nil if there are none.

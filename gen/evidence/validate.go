@@ -1,9 +1,12 @@
 package evidence
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+
+	"github.com/profgen/profgen/internal/abi"
 )
 
 var capName = regexp.MustCompile(`^CAP_[A-Z0-9_]{1,40}$`)
@@ -32,14 +35,21 @@ func (f Syscall) validate() error {
 	if !ok || name != f.Name {
 		return fmt.Errorf("system call %d of %q is %q, not %q", f.Nr, f.Arch, name, f.Name)
 	}
+	if err := validateArgs(f.Args); err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return validate(f.Phase, f.Basis)
+}
+
+func validateArgs(args []Arg) error {
 	last := -1
-	for _, a := range f.Args {
+	for _, a := range args {
 		if a.Index > 5 || int(a.Index) <= last {
-			return fmt.Errorf("arguments of %s: indexes must rise from 0 to at most 5", f.Name)
+			return errors.New("arguments: indexes must rise from 0 to at most 5")
 		}
 		last = int(a.Index)
 	}
-	return validate(f.Phase, f.Basis)
+	return nil
 }
 
 func (f Capability) validate() error {
@@ -57,8 +67,15 @@ func (f Capability) validate() error {
 
 func (g Gap) validate() error {
 	kinds := []GapKind{Lost, UnknownSyscall, Unfinished, UnseenStart, UnseenCaps, Refused, Hidden, Unchecked}
-	if !slices.Contains(kinds, g.Kind) {
+	if !slices.Contains(kinds, g.Kind) && !g.Kind.Static() {
 		return fmt.Errorf("gap %q: unknown kind", g.Kind)
+	}
+	if g.Covered && !g.Kind.Static() {
+		return fmt.Errorf("gap %q: only those of static analysis are covered", g.Kind)
+	}
+	known := func(a abi.Arch) bool { _, ok := a.Number(g.Syscall); return ok }
+	if g.Syscall != "" && !slices.ContainsFunc(abi.Arches(), known) {
+		return fmt.Errorf("gap %q: no kernel has system call %q", g.Kind, g.Syscall)
 	}
 	return nil
 }

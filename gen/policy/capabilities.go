@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -33,7 +35,8 @@ var severe = []string{
 
 // decideCapabilities keeps the capabilities that the workload used: asked for
 // in its own name, granted, and not known as a mere probe. A check that was
-// refused was no need, for the recorded run went on without it.
+// refused was no need, for the recorded run went on without it. Of those that
+// are only reachable it keeps what engines give to every container.
 func (d *decider) decideCapabilities() {
 	need := map[string]string{} // capability → reason
 	checked := map[string]string{}
@@ -48,10 +51,14 @@ func (d *decider) decideCapabilities() {
 		}
 		need[f.Cap] = "granted in " + orUnknown(f.Syscall)
 	}
+	reachable, analysed := d.reachableCapabilities()
+	d.warnUnreachable(need, reachable, analysed)
 	if slices.ContainsFunc(d.set.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.UnseenCaps }) {
-		addAll(need, d.opt.UnseenCapabilities, "capability checks could not be seen")
+		d.unseen = d.unseenOf(reachable, analysed)
+		addAll(need, d.unseen, "capability checks could not be seen")
 	}
 	addAll(need, d.opt.Keep, "kept by option")
+	d.addReachable(need, reachable)
 	for _, c := range slices.Sorted(maps.Keys(need)) {
 		if d.denied(c) {
 			d.decide(c, false, "denied by option")
@@ -68,6 +75,83 @@ func (d *decider) decideCapabilities() {
 			d.decide(c, false, "checked, not needed: %s", checked[c])
 		}
 	}
+}
+
+// reachableCapabilities returns the capabilities that static analysis says may
+// be needed, each with the calls that may; false if it says nothing of
+// capabilities. A proof that there are none is decided on as evidence.AnyCapability.
+func (d *decider) reachableCapabilities() (calls map[string][]string, analysed bool) {
+	calls = map[string][]string{}
+	for _, f := range d.set.Facts {
+		if f, ok := f.(evidence.Capability); ok && f.Basis == evidence.Reachable {
+			calls[f.Cap] = append(calls[f.Cap], orUnknown(f.Syscall))
+		}
+	}
+	for c := range calls {
+		calls[c] = slices.Compact(slices.Sorted(slices.Values(calls[c])))
+	}
+	analysed = len(calls) > 0
+	for _, w := range d.set.Witnesses {
+		if w.Capability == evidence.AnyCapability && w.Basis == evidence.Reachable {
+			analysed = true
+			d.decide(w.Capability, false, "no capability is of use to %s: %s", cmp.Or(w.Program, "any program of the image"), w.Reason)
+		}
+	}
+	return calls, analysed
+}
+
+// addReachable adds what the image's code may need to what it is known to need.
+func (d *decider) addReachable(need map[string]string, reachable map[string][]string) {
+	var beyond []string
+	for _, c := range slices.Sorted(maps.Keys(reachable)) {
+		why := "the image's code can reach " + listFew(reachable[c]) + ", which may need it"
+		switch {
+		case need[c] != "" || d.denied(c):
+		case d.opt.Tight:
+			d.decide(c, false, "%s; left out, to keep only what was observed", why)
+		case slices.Contains(d.opt.CapabilityCeiling, c):
+			need[c] = why
+		default:
+			d.decide(c, false, "%s, but engines do not give it by default; keep %s to allow it", why, c)
+			beyond = append(beyond, c)
+		}
+	}
+	if len(beyond) > 0 {
+		d.warn("beyond-default", "the image's code may need %s; since engines do not give it by default, and nothing shows its use, it is left out (--keep allows it)", strings.Join(beyond, " "))
+	}
+}
+
+// unseenOf returns what to allow in the place of checks that could not be seen:
+// of the capabilities of the options those that the code can need, if all of it
+// is known.
+func (d *decider) unseenOf(reachable map[string][]string, analysed bool) []string {
+	if !analysed || !d.bounds.complete() {
+		return d.opt.UnseenCapabilities
+	}
+	return slices.DeleteFunc(slices.Clone(d.opt.UnseenCapabilities), func(c string) bool { return reachable[c] == nil })
+}
+
+// warnUnreachable tells of capabilities that were used and, by static analysis,
+// cannot be: for them Observed ⊆ Reachable is no error, since the kernel also
+// asks for some in its own interest.
+func (d *decider) warnUnreachable(need map[string]string, reachable map[string][]string, analysed bool) {
+	if !analysed || !d.bounds.complete() {
+		return
+	}
+	for _, c := range slices.Sorted(maps.Keys(need)) {
+		if reachable[c] == nil {
+			d.warn("capability-not-reachable", "%s was used (%s), and static analysis finds no way to need it", c, need[c])
+		}
+	}
+}
+
+// listFew names the first few of names.
+func listFew(names []string) string {
+	const most = 4
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // dismiss returns why a check is no need, or "" if it is one.

@@ -23,20 +23,37 @@ type Options struct {
 	// UnseenCapabilities are allowed in addition if the evidence says that
 	// capability checks could not be seen.
 	UnseenCapabilities []string
+	// CapabilityCeiling is what static analysis may ask for: a capability that is
+	// reachable and not in here takes a recording, or Keep, to be allowed.
+	CapabilityCeiling []string
+	// Tight allows what was observed, and not what is merely reachable.
+	Tight bool
+	// AllowUnreachable makes a warning of [ErrNotReachable].
+	AllowUnreachable bool
 }
 
-// Decide turns evidence into a policy. It is an error if the evidence holds no
-// system call of the workload itself, or if the options contradict each other
-// or name what does not exist.
+// Decide turns evidence into a policy. Allowed is what was observed or declared
+// and, unless the options are tight, what is reachable. A tight policy never
+// allows what one of the same evidence that is not tight refuses.
+//
+// It is an error if the evidence holds no system call of the workload itself,
+// if what was observed is not reachable ([ErrNotReachable]), or if the options
+// contradict each other or name what does not exist.
 func Decide(set evidence.Set, opt Options) (Policy, error) {
 	set = set.Normalize()
-	d := decider{set: set, opt: opt, calls: map[string]*call{}}
+	d := decider{set: set, opt: opt, calls: map[string]*call{}, bounds: newBounds(set)}
 	if err := opt.Check(); err != nil {
 		return Policy{}, err
 	}
 	d.collect()
-	if !d.workload {
+	switch {
+	case !d.workload && opt.Tight:
+		return Policy{}, errors.New("the evidence holds no system call that the workload was seen to make, and a tight profile has no other; record the workload first")
+	case !d.workload:
 		return Policy{}, errors.New("the evidence holds no system call of the workload: nothing to make a profile from; record it again and see that it runs")
+	}
+	if err := d.checkLaw(); err != nil {
+		return Policy{}, err
 	}
 	d.policy.Name = opt.Name
 	if opt.Name == "" {
@@ -45,7 +62,9 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideSyscalls()
 	d.decideCapabilities()
 	d.decideNetwork()
+	d.compareBases()
 	d.warnGaps()
+	d.warnUnknowns()
 	return d.sorted(), nil
 }
 
@@ -53,19 +72,15 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 type decider struct {
 	set      evidence.Set
 	opt      Options
+	bounds   bounds
 	arches   []abi.Arch
 	calls    map[string]*call // by name: the ABIs of one profile share their rules
-	workload bool             // a call of the workload itself was seen
+	workload bool             // there is a call of the workload itself to allow
+	observed bool             // one was observed
 
-	namespaces bool // clone or clone3 was, or may have been, called for namespaces
+	namespaces bool     // clone or clone3 was seen, or may have been, called for namespaces
+	unseen     []string // capabilities allowed because their checks could not be seen
 	policy     Policy
-}
-
-// call is what the evidence says about the system calls of one name.
-type call struct {
-	block Block
-	any   bool // with arguments unknown or too many
-	args  [][]evidence.Arg
 }
 
 // collect gathers the allowed calls by name, each in the first block (in the
@@ -73,22 +88,46 @@ type call struct {
 func (d *decider) collect() {
 	for _, f := range d.set.Facts {
 		f, ok := f.(evidence.Syscall)
-		if !ok || f.Basis == evidence.Reachable {
+		if !ok || f.Basis == evidence.Reachable && d.opt.Tight {
 			continue
 		}
 		block := blockOf(f.Phase)
-		d.workload = d.workload || block == Workload
-		d.addArch(f.Arch)
-		c := d.need(f.Name, block)
-		if len(f.Args) == 0 {
-			c.any = true
-		} else {
-			c.args = append(c.args, f.Args)
+		if block == Workload {
+			d.workload = true
+			d.observed = d.observed || f.Basis == evidence.Observed
 		}
-		if f.Name == "clone" || f.Name == "clone3" {
+		d.addArch(f.Arch)
+		d.collectArgs(d.need(f.Name, block), f)
+		if (f.Name == "clone" || f.Name == "clone3") && f.Basis != evidence.Reachable {
 			flags, known := value(f.Args, 0)
 			d.namespaces = d.namespaces || !known || flags&(namespaceFlags|newTime) != 0
 		}
+	}
+}
+
+// collectArgs takes in with which arguments f says that a call is made. Those
+// that a recording did not look at are among those that the code can use, if it
+// is known to be the image's code that made the call, and all of it is known.
+func (d *decider) collectArgs(c *call, f evidence.Syscall) {
+	c.needed = c.needed || f.Basis != evidence.Reachable
+	block := blockOf(f.Phase)
+	if block == Workload && f.Basis != evidence.Reachable {
+		c.seen, c.seenArgs = true, append(c.seenArgs, f.Args)
+	}
+	reachable, bounded := d.bounds.argumentsOf(f)
+	switch {
+	case f.Basis == evidence.Reachable && narrow(f.Name, f.Args) == nil:
+		c.unresolved = true
+	case len(f.Args) > 0:
+		c.args = append(c.args, f.Args)
+	case block != Workload:
+		c.openFor(reasons[block])
+	case lookedAt(f.Name) || f.Basis != evidence.Observed:
+		c.openFor(unrecorded)
+	case bounded:
+		c.args = append(c.args, reachable...)
+	default:
+		c.openFor(unlooked)
 	}
 }
 
@@ -169,8 +208,9 @@ func (d *decider) warnGaps() {
 		switch {
 		case g.Incomplete():
 			d.warn("incomplete", "made from incomplete evidence: %s", g)
+		case g.Kind.Static(): // see warnUnknowns
 		case g.Kind == evidence.UnseenCaps:
-			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.opt.UnseenCapabilities))
+			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.unseen))
 		case g.Kind == evidence.Hidden:
 			d.warn("hidden", "%s", g.Detail)
 		default:

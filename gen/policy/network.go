@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/profgen/profgen/gen/evidence"
 )
@@ -25,25 +26,63 @@ var socketTypes = map[uint32]string{1: "stream", 2: "dgram", 3: "raw", 4: "rdm",
 // Docker's default profile refuses the first two to everybody.
 var exposed = []string{"alg", "vsock", "packet", "bluetooth", "can", "tipc", "rds"}
 
+// decideNetwork allows the sockets that the workload opened and, unless the
+// profile is to be tight, those that its code can open.
 func (d *decider) decideNetwork() {
+	all := map[Network]string{} // → reason
 	for _, f := range d.set.Facts {
 		f, ok := f.(evidence.Socket)
-		if !ok || f.Basis == evidence.Reachable || f.Phase == evidence.Runtime {
+		if !ok || f.Phase == evidence.Runtime || f.Basis == evidence.Reachable && d.opt.Tight {
 			continue
 		}
 		family, kind := families[f.Family], socketTypes[f.Type]
-		if family == "" || kind == "" {
-			d.decide(fmt.Sprintf("socket family %d type %d", f.Family, f.Type), false, "no kernel serves it, or AppArmor has no name for it")
-			continue
-		}
 		n := Network{family, kind}
-		if slices.Contains(d.policy.Network, n) {
-			continue
-		}
-		d.policy.Network = append(d.policy.Network, n)
-		d.decide("network "+family+" "+kind, true, "the workload opened such a socket")
-		if slices.Contains(exposed, family) {
-			d.warn("exposed-family", "sockets of family %s are allowed because the workload opened one", family)
+		switch {
+		case family == "" || kind == "":
+			d.decide(fmt.Sprintf("socket family %d type %d", f.Family, f.Type), false, "no kernel serves it, or AppArmor has no name for it")
+		case f.Basis != evidence.Reachable:
+			all[n] = "the workload opened such a socket"
+		case all[n] == "":
+			all[n] = "the image's code can open such a socket"
 		}
 	}
+	if !d.opt.Tight {
+		d.addUnresolvedSockets(all)
+	}
+	for n, why := range all {
+		d.policy.Network = append(d.policy.Network, n)
+		d.decide(n.String(), true, "%s", why)
+		if slices.Contains(exposed, n.Family) {
+			d.warn("exposed-family", "sockets of family %s are allowed because %s", n.Family, why)
+		}
+	}
+}
+
+// addUnresolvedSockets adds what stands for the sockets that the code can open
+// and of which family or type could not be derived.
+func (d *decider) addUnresolvedSockets(all map[Network]string) {
+	for _, of := range d.bounds.calls {
+		for _, name := range []string{"socket", "socketpair"} {
+			b := of[name]
+			if b == nil {
+				continue
+			}
+			for _, args := range b.args {
+				family, known := value(args, 0)
+				_, complete := value(args, 1)
+				n := Network{Family: families[uint32(family)]}
+				switch {
+				case !known:
+					all[Network{}] = "the image's code can open sockets whose family could not be derived"
+				case !complete && n.Family != "" && all[n] == "":
+					all[n] = "the image's code can open sockets of this family whose type could not be derived"
+				}
+			}
+		}
+	}
+}
+
+// String is the rule in AppArmor's words.
+func (n Network) String() string {
+	return strings.Join(strings.Fields("network "+n.Family+" "+n.Type), " ")
 }

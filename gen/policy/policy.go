@@ -2,8 +2,11 @@
 // allows, with a reason for every decision and a warning for every weakness.
 //
 // It knows what the parts of a profile are for, and nothing of how any file
-// spells them: that is left to gen/seccomp, gen/apparmor and gen/caps. It is
-// monotone: more evidence never takes an allowed thing away.
+// spells them: that is left to gen/seccomp, gen/apparmor and gen/caps.
+//
+// It is monotone: more evidence never takes an allowed thing away. There is one
+// exception, for what no recording looks at, such as the option of a prctl: until
+// static analysis says which there can be, any is allowed.
 package policy
 
 import (
@@ -58,7 +61,8 @@ type Condition struct {
 }
 
 // Network is a socket family and type, as AppArmor's network rules name them
-// ("inet", "stream").
+// ("inet", "stream"). Without a type it is every type of the family, without a
+// family every socket.
 type Network struct {
 	Family string
 	Type   string

@@ -22,11 +22,6 @@ const (
 	intoCgroup = 0x200000000
 )
 
-// address families: include/linux/socket.h.
-const (
-	afNetlink = 16
-)
-
 // kernelCalls happen without the program's doing: returning from a signal
 // handler, restarting what a signal interrupted, ending, and what the vDSO
 // falls back to where the clock source or CPU does not serve it (vdso(7)).
@@ -68,15 +63,15 @@ func (d *decider) decideSyscalls() {
 	d.replaceClone3()
 	for _, name := range slices.Sorted(maps.Keys(d.calls)) {
 		for _, older := range fallbacks[name] {
-			d.needIfKnown(older, Fallback)
+			d.needIfKnown(older, Fallback, d.calls[name].needed)
 		}
 	}
 	for _, name := range kernelCalls {
-		d.needIfKnown(name, Kernel)
+		d.needIfKnown(name, Kernel, true)
 	}
 	for _, name := range d.opt.Keep {
 		if !strings.HasPrefix(name, "CAP_") {
-			d.needIfKnown(name, Kept)
+			d.needIfKnown(name, Kept, true)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.calls)) {
@@ -87,10 +82,12 @@ func (d *decider) decideSyscalls() {
 }
 
 // needIfKnown allows name with any arguments, if one of the profile's ABIs has
-// it.
-func (d *decider) needIfKnown(name string, block Block) {
+// it. needed is false if it takes nothing but static analysis to want it.
+func (d *decider) needIfKnown(name string, block Block, needed bool) {
 	if slices.ContainsFunc(d.arches, func(a abi.Arch) bool { _, ok := a.Number(name); return ok }) {
-		d.need(name, block).any = true
+		c := d.need(name, block)
+		c.needed = c.needed || needed
+		c.openFor(reasons[block])
 	}
 }
 
@@ -107,15 +104,17 @@ func (d *decider) replaceClone3() {
 		return
 	}
 	delete(d.calls, "clone3")
-	clone := d.need("clone", c3.block)
-	clone.args = append(clone.args, c3.args...)
-	clone.any = clone.any || c3.any
+	d.need("clone", c3.block).absorb(c3)
 	for _, args := range c3.args {
 		if flags, _ := value(args, 0); flags&(newTime|intoCgroup) != 0 {
-			d.warn("clone3-flags", "clone3 was used with flags %#x, which clone lacks: if the program has no way without, keep clone3", flags)
+			d.warn("clone3-flags", "clone3 is used with flags %#x, which clone lacks: if the program has no way without, keep clone3", flags)
 		}
 	}
-	d.decide("clone3", false, "seen; answers ENOSYS so that callers fall back to clone, whose flags a filter can see (keep clone3 for a program that has no fallback)")
+	how := "reachable"
+	if c3.needed {
+		how = "seen"
+	}
+	d.decide("clone3", false, "%s; answers ENOSYS so that callers fall back to clone, whose flags a filter can see (keep clone3 for a program that has no fallback)", how)
 }
 
 // decideCall allows one call, with conditions where its arguments are known
@@ -125,12 +124,30 @@ func (d *decider) decideCall(name string, c *call) {
 		d.decide(name, false, "denied by option")
 		return
 	}
-	alternatives := conditions(name, c)
-	for _, conds := range alternatives {
+	for _, conds := range c.conditions(name) {
 		d.policy.Syscalls = append(d.policy.Syscalls, Rule{name, c.block, conds})
-		d.decide(name+describe(conds), true, "%s", reasons[c.block])
+		d.decide(name+describe(conds), true, "%s", d.reason(name, c, conds))
 	}
 	d.warnAboutCall(name, c)
+}
+
+// reason is why c is allowed under conds.
+func (d *decider) reason(name string, c *call, conds []Condition) string {
+	why := reasons[c.block]
+	seen := func(args []evidence.Arg) bool { return includes(conds, narrow(name, args)) }
+	switch {
+	case c.block != Workload || slices.ContainsFunc(c.seenArgs, seen):
+	case c.seen && !lookedAt(name):
+		why += ", with arguments that only its code tells"
+	case d.observed:
+		why = "the image's code can reach it, and was not seen to"
+	default:
+		why = "the image's code can reach it"
+	}
+	if c.any && len(c.args) > 0 {
+		why += "; with any arguments: " + c.opened
+	}
+	return why
 }
 
 var reasons = map[Block]string{
@@ -140,96 +157,6 @@ var reasons = map[Block]string{
 	Kernel:   "any process may need it without asking",
 	Floor:    "the OCI runtime does it under the filter, before the image's program starts",
 	Kept:     "kept by option",
-}
-
-// conditions returns the alternatives under which a call is allowed: one
-// without conditions if any arguments must do, or if no argument of the call
-// is worth a filter.
-func conditions(name string, c *call) [][]Condition {
-	narrow := filters[name]
-	if c.any || narrow == nil {
-		return [][]Condition{nil}
-	}
-	var out [][]Condition
-	for _, args := range c.args {
-		conds := narrow(args)
-		if conds == nil {
-			return [][]Condition{nil}
-		}
-		out = append(out, conds)
-	}
-	slices.SortFunc(out, compareConditions)
-	out = slices.CompactFunc(out, func(a, b []Condition) bool { return compareConditions(a, b) == 0 })
-	if len(out) > maxAlternatives {
-		c.any = true
-		return [][]Condition{nil}
-	}
-	return out
-}
-
-// maxAlternatives is how many ways to make a call are told apart; the recorder
-// tells no more either.
-const maxAlternatives = 64
-
-// filters narrow a call to the arguments seen. Each returns nil if the
-// argument it needs was not recorded. All parameters here are 32-bit to the
-// kernel, whatever the register holds above (clone takes lower_32_bits of its
-// flags, kernel/fork.c).
-var filters = map[string]func([]evidence.Arg) []Condition{
-	"socket":      socketFilter,
-	"socketpair":  exactly(0),
-	"clone":       cloneFilter,
-	"unshare":     exactly(0),
-	"setns":       setnsFilter,
-	"personality": exactly(0),
-}
-
-const low32 = 0xffffffff
-
-func exactly(index uint8) func([]evidence.Arg) []Condition {
-	return func(args []evidence.Arg) []Condition {
-		v, ok := value(args, index)
-		if !ok {
-			return nil
-		}
-		return []Condition{{Index: uint(index), Mask: low32, Value: v & low32}}
-	}
-}
-
-// socketFilter narrows to the family, and netlink to its protocol too: netlink
-// families are as different as address families are.
-func socketFilter(args []evidence.Arg) []Condition {
-	conds := exactly(0)(args)
-	if conds == nil || conds[0].Value != afNetlink {
-		return conds
-	}
-	return append(conds, exactly(2)(args)...)
-}
-
-// setnsFilter narrows to the type of namespace; type 0 enters any.
-func setnsFilter(args []evidence.Arg) []Condition {
-	if v, _ := value(args, 1); v == 0 {
-		return nil
-	}
-	return exactly(1)(args)
-}
-
-// cloneFilter narrows to the same set of namespaces; the other flags are no
-// privilege.
-func cloneFilter(args []evidence.Arg) []Condition {
-	v, ok := value(args, 0)
-	if !ok {
-		return nil
-	}
-	return []Condition{{Index: 0, Mask: namespaceFlags, Value: v & namespaceFlags}}
-}
-
-func value(args []evidence.Arg, index uint8) (uint64, bool) {
-	i := slices.IndexFunc(args, func(a evidence.Arg) bool { return a.Index == index })
-	if i < 0 {
-		return 0, false
-	}
-	return args[i].Value, true
 }
 
 // refuseTheRest splits all other known calls: those that a program may try and
@@ -276,14 +203,21 @@ func (d *decider) warnAboutCall(name string, c *call) {
 	if slices.Contains(mounting, name) && c.block != Floor {
 		d.warn("apparmor-mount", "%s is allowed by seccomp, but the AppArmor profile denies mounting as docker-default does", name)
 	}
-	if name == "clone" && !c.any && d.namespaces && c.block != Floor {
-		d.warn("namespaces", "clone may make namespaces, as the workload did")
+	makes := func(args []evidence.Arg) bool { flags, _ := value(args, 0); return flags&namespaceFlags != 0 }
+	if name == "clone" && !c.any && c.block != Floor && slices.ContainsFunc(c.args, makes) {
+		who := "the image's code can"
+		if d.namespaces {
+			who = "the workload did"
+		}
+		d.warn("namespaces", "clone may make namespaces, as %s", who)
 	}
 	switch {
 	case name == "socketcall":
 		d.warn("socketcall-open", "32-bit socketcall is allowed: a filter cannot see which socket family it asks for")
 	case filters[name] != nil && c.any && !d.kept(name):
-		d.warn(name+"-any", "%s is allowed with any arguments: those used could not all be recorded", name)
+		d.warn(name+"-any", "%s is allowed with any arguments: %s", name, c.opened)
+	case c.unresolved && !c.any && !c.needed:
+		d.warn(name+"-default", "%s may be called with arguments that could not be derived: it is allowed with those that docker-default allows, and with those that are known; if that is not enough, keep %s", name, name)
 	}
 }
 

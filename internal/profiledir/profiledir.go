@@ -93,6 +93,23 @@ func SaveBundle(dir string, b gen.Bundle) error {
 	return nil
 }
 
+// Differ returns the names of the files that a profile directory has and that
+// are not as in b.
+func Differ(dir string, b gen.Bundle) ([]string, error) {
+	var out []string
+	for _, f := range b.Files {
+		content, err := read(filepath.Join(dir, f.Name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case !bytes.Equal(content, f.Bytes):
+			out = append(out, f.Name)
+		}
+	}
+	return out, nil
+}
+
 func write(dir, name string, content []byte) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("make profile directory: %w", err)

@@ -68,6 +68,32 @@ func TestWhatIsSavedIsLoaded(t *testing.T) {
 	}
 }
 
+// Files that were changed, or made from something else, are told; those that
+// are not there are not.
+func TestDiffer(t *testing.T) {
+	dir := generated(t)
+	same, err := gen.Generate(set, gen.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := gen.Generate(set, gen.Options{Floors: []string{"crun"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		bundle gen.Bundle
+		want   []string
+	}{{same, nil}, {more, []string{gen.SeccompFile}}} {
+		got, err := profiledir.Differ(dir, tc.bundle)
+		if diff := cmp.Diff(tc.want, got); err != nil || diff != "" {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+	if got, err := profiledir.Differ(t.TempDir(), same); err != nil || got != nil {
+		t.Errorf("an empty directory: %v, %v", got, err)
+	}
+}
+
 func TestNoEvidenceYet(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	if _, err := profiledir.Evidence(dir); !errors.Is(err, fs.ErrNotExist) {
