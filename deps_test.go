@@ -45,6 +45,7 @@ internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs 
 
 gen/evidence:               internal/abi | |
 internal/scan/link:         internal/elfx | |
+internal/scan/program:      internal/elfx | sh | internal/image
 internal/scan/value:        internal/scan/insn | |
 internal/host:              internal/abi | sys |
 internal/image/imagetest:   | ggcr |
@@ -79,6 +80,7 @@ net             golang.org/x/net/bpf
 renameio        github.com/google/renameio/v2
 runtime-spec    github.com/opencontainers/runtime-spec
 securejoin      github.com/cyphar/filepath-securejoin
+sh              mvdan.cc/sh/v3/syntax
 sys             golang.org/x/sys/unix
 term            golang.org/x/term
 umoci           github.com/opencontainers/umoci
