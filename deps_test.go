@@ -23,13 +23,15 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scmp internal/verify profiles | cli term |
+cmd/profgen:                gen gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/program internal/scmp internal/verify profiles | cli term |
 internal/bench:             gen/evidence internal/record internal/record/ebpf internal/sandbox | sys |
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 
 gen:                        gen/apparmor gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence internal/abi internal/record internal/scmp | sys | internal/record/recordtest
+
+internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | |
 
 gen/apparmor:               gen/policy internal/abi templates | | sys
 gen/caps:                   gen/policy internal/abi templates | | common

@@ -5,10 +5,10 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -20,6 +20,8 @@ import (
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/profiledir"
+	"github.com/profgen/profgen/internal/scan"
+	"github.com/profgen/profgen/internal/scan/program"
 )
 
 // scanTool is the tool of evidence that comes from static analysis.
@@ -59,10 +61,49 @@ type scanOptions struct {
 
 // scanEvidence returns the reachable facts, their witnesses and the gaps; the
 // subject and the source are the command's to add.
-//
-// TO BE FILLED IN: the one call into internal/scan belongs here.
-func scanEvidence(context.Context, scanOptions) (evidence.Set, error) {
-	return evidence.Set{}, errors.New("scan: this build has no static analysis in it")
+func scanEvidence(ctx context.Context, opt scanOptions) (evidence.Set, error) {
+	if opt.Image == nil {
+		return scanHost(ctx, opt)
+	}
+	opt.Progress(0, 1, "layers")
+	files, err := opt.Image.Files(ctx)
+	if err != nil {
+		return evidence.Set{}, err
+	}
+	elfs, err := files.ELFs()
+	if err != nil {
+		return evidence.Set{}, err
+	}
+	raised, err := files.Privileged()
+	if err != nil {
+		return evidence.Set{}, err
+	}
+	c := opt.Image.Config()
+	command := c.Command(opt.Args...)
+	return scan.Run(ctx, scan.Options{
+		Files:      files,
+		Config:     program.Config{Entrypoint: command, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir},
+		Objects:    elfs,
+		Privileged: append([]string{}, raised...), // none is known to be none
+		Progress:   opt.Progress,
+	})
+}
+
+// scanHost scans programs of this host, with its libraries.
+func scanHost(ctx context.Context, opt scanOptions) (evidence.Set, error) {
+	files, err := image.FolderFiles("/")
+	if err != nil {
+		return evidence.Set{}, err
+	}
+	var paths []string
+	for _, f := range opt.Files {
+		abs, err := filepath.Abs(f)
+		if err != nil {
+			return evidence.Set{}, err
+		}
+		paths = append(paths, abs)
+	}
+	return scan.Run(ctx, scan.Options{Files: files, Binaries: paths, Progress: opt.Progress})
 }
 
 func scanAction(c *cli.Context) error {

@@ -107,7 +107,7 @@ func Prepare(obj *link.Object) *Code {
 	if !ok {
 		return nil
 	}
-	c := &Code{Object: obj, File: f, Machine: m, rels: rels, fixed: f.Type == elf.ET_EXEC,}
+	c := &Code{Object: obj, File: f, Machine: m, rels: rels, fixed: f.Type == elf.ET_EXEC}
 	for _, fn := range f.Functions {
 		c.funcs = append(c.funcs, &Func{Code: c, Start: fn.Start, End: fn.End, goABI: fn.Source == elfx.Go})
 	}

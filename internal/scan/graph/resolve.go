@@ -76,7 +76,7 @@ func (p *Program) Parameter(n *Node, i int) Result {
 func (s *search) value(n *Node, site uint64, v value.Value) {
 	atoms, ok := v.Known()
 	if !ok {
-		s.fail(n, site, "computed, or read from memory")
+		s.fail(n, site, "is computed, or read from memory")
 		return
 	}
 	for _, a := range atoms {
@@ -91,7 +91,7 @@ func (s *search) value(n *Node, site uint64, v value.Value) {
 		case value.Frame:
 			s.fail(n, site, "is made on the stack")
 		default:
-			s.fail(n, site, "read from memory")
+			s.fail(n, site, "is read from memory")
 		}
 	}
 }
@@ -103,19 +103,19 @@ func (s *search) fail(n *Node, site uint64, why string) {
 // ask asks the callers of a function.
 func (s *search) ask(q query) {
 	if q.node.Taken {
-		s.fail(q.node, q.node.Func.Start, "its address is taken: calls through pointers may give it anything")
+		s.fail(q.node, q.node.Func.Start, "is a parameter of a function whose address is taken: calls through pointers may give it anything")
 	}
 	if q.node.First.Reason == Export {
-		s.fail(q.node, q.node.Func.Start, "whoever loads the object may call it")
+		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that whoever loads the object may call")
 	}
 	if len(q.node.Callers) == 0 && !q.node.Taken && q.node.First.Reason != Export {
-		s.fail(q.node, q.node.Func.Start, "nobody is seen to call it")
+		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that nobody is seen to call")
 	}
 	m := q.node.Func.Code.Machine
 	for _, e := range q.node.Callers {
 		site, ok := e.From.Func.Values().At(e.Site)
 		if !ok {
-			s.fail(e.From, e.Site, "entered in a way that is not followed")
+			s.fail(e.From, e.Site, "is given in a way that is not followed")
 			continue
 		}
 		s.value(e.From, e.Site, site.Resolve(m, q.atom))

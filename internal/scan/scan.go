@@ -1,0 +1,205 @@
+// Package scan derives what an image can do from its machine code: which
+// system calls, with which arguments, its programs can make, and which other
+// programs they can run. Nothing is executed, and no privilege is needed.
+//
+// In go the files of an image and its configuration, out comes evidence:
+// Reachable facts with a witness each, and a Gap for whatever could not be
+// seen. The facts are an upper bound: what runs may do less, never more,
+// except where a Gap says so.
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/elfx"
+	"github.com/profgen/profgen/internal/scan/graph"
+	"github.com/profgen/profgen/internal/scan/link"
+	"github.com/profgen/profgen/internal/scan/program"
+)
+
+// Files are the files of an image, by names without a leading slash.
+type Files interface {
+	program.Files
+	link.Files
+}
+
+// Options say what to scan.
+type Options struct {
+	Files    Files
+	Config   program.Config
+	Binaries []string // programs to scan, instead of those that Config starts
+	// Plugins are objects to load besides those that are found, by the path of
+	// the file.
+	Plugins []string
+	// Objects lists the ELF files of the image; nil if they are not known, as on
+	// a host.
+	Objects []string
+	// Privileged lists the files that raise whoever runs them; nil if they are
+	// not known, as on a host.
+	Privileged []string
+	// Progress is told what is done, if not nil.
+	Progress func(done, total int, what string)
+}
+
+// maxPrograms bounds how many programs of one image are analysed.
+const maxPrograms = 1024
+
+// ErrNoProgram says that an image gives nothing to start from.
+var ErrNoProgram = errors.New("no program to scan")
+
+// Run scans.
+func Run(ctx context.Context, opt Options) (evidence.Set, error) {
+	s := &scan{
+		opt:     opt,
+		linker:  link.New(opt.Files),
+		codes:   &graph.Codes{},
+		image:   &objects{files: opt.Files, all: opt.Objects},
+		finder:  program.New(opt.Files, opt.Config),
+		scanned: map[string]bool{},
+	}
+	if err := s.first(); err != nil {
+		return evidence.Set{}, err
+	}
+	for len(s.todo) > 0 && len(s.done) < maxPrograms {
+		next := s.todo[0]
+		s.todo = s.todo[1:]
+		if err := s.program(ctx, next); err != nil {
+			if ctx.Err() != nil || len(s.done) == 0 && len(s.todo) == 0 {
+				return evidence.Set{}, fmt.Errorf("scan %s: %w", next.Path, err)
+			}
+			s.unread(next, err)
+		}
+	}
+	return s.evidence()
+}
+
+// first queues what the image starts, or the binaries that were asked for.
+func (s *scan) first() error {
+	if len(s.opt.Binaries) == 0 {
+		if err := s.finder.Start(); err != nil {
+			return err
+		}
+		s.add(s.finder.Result().Programs)
+		return nil
+	}
+	for _, b := range s.opt.Binaries {
+		real, err := s.opt.Files.Resolve(b)
+		if err != nil {
+			return err
+		}
+		s.add([]program.Program{{Path: real, Why: "asked for"}})
+	}
+	return nil
+}
+
+// scan is one image being scanned.
+type scan struct {
+	opt     Options
+	linker  *link.Linker
+	codes   *graph.Codes
+	image   *objects
+	finder  *program.Finder
+	scanned map[string]bool
+	todo    []program.Program
+	done    []*analysis
+	gaps    []evidence.Gap
+}
+
+// add queues programs that were not scanned yet.
+func (s *scan) add(programs []program.Program) {
+	for _, p := range programs {
+		if !s.scanned[p.Path] {
+			s.scanned[p.Path] = true
+			s.todo = append(s.todo, p)
+		}
+	}
+}
+
+// unread notes a program that could not be analysed: an i386 one, a damaged one.
+func (s *scan) unread(p program.Program, err error) {
+	kind := evidence.Unreadable
+	if errors.Is(err, elfx.ErrUnsupported) {
+		kind = evidence.ForeignABI
+	}
+	s.gaps = append(s.gaps, evidence.Gap{Kind: kind, Where: p.Path, Detail: fmt.Sprintf("a program that may run is not analysed: %v", err)})
+}
+
+// analysis is one program of the image.
+type analysis struct {
+	*scan
+	program program.Program
+	link    *link.Program
+	graph   *graph.Program
+
+	work    int // grows with whatever is brought in
+	opened  map[string]bool
+	symbols map[string]bool
+	unknown map[string]bool
+	classed map[string]bool
+	found   []evidence.Gap
+
+	calls  []graph.Syscall
+	failed []graph.Unresolved
+}
+
+// program analyses one program and queues those that it can run.
+func (s *scan) program(ctx context.Context, p program.Program) error {
+	if s.opt.Progress != nil {
+		s.opt.Progress(len(s.done), len(s.done)+len(s.todo)+1, p.Path)
+	}
+	a := &analysis{
+		scan: s, program: p,
+		opened: map[string]bool{}, symbols: map[string]bool{}, unknown: map[string]bool{}, classed: map[string]bool{},
+	}
+	if err := a.load(); err != nil {
+		return err
+	}
+	a.graph.Start()
+	if err := a.graph.Run(ctx); err != nil {
+		return err
+	}
+	for _, o := range s.opt.Plugins {
+		a.open(a.link.Exe, "/"+o)
+	}
+	if err := a.plugins(ctx); err != nil {
+		return err
+	}
+	a.calls, a.failed = a.graph.Syscalls()
+	a.executes()
+	s.done = append(s.done, a)
+	return nil
+}
+
+func (a *analysis) load() error {
+	env := append(slices.Clone(a.opt.Config.Env), a.finder.Result().Loader...)
+	lp, err := a.linker.Load(a.program.Path, env)
+	if err != nil {
+		return err
+	}
+	a.link = lp
+	a.graph = graph.New(lp, a.codes)
+	for _, m := range lp.Missing {
+		a.gap(evidence.Unreadable, m.By, fmt.Sprintf("needs %s: %v", m.Needed, m.Err))
+	}
+	for _, o := range lp.Objects {
+		if a.codes.Get(o) == nil {
+			a.gap(evidence.Unreadable, o.Path, "is code for "+o.File.Machine.String()+", which is not analysed")
+		}
+	}
+	return nil
+}
+
+// gap notes what could not be seen.
+func (a *analysis) gap(kind evidence.GapKind, where, detail string) {
+	a.note(evidence.Gap{Kind: kind, Where: where, Detail: detail})
+}
+
+func (a *analysis) note(g evidence.Gap) {
+	if !slices.Contains(a.found, g) {
+		a.found = append(a.found, g)
+	}
+}
