@@ -64,6 +64,7 @@ type Func struct {
 	Code       *Code
 	Start, End uint64
 	named      bool // a symbol begins there
+	exact      bool // its end is known for sure
 	goABI      bool // Go's calling convention: no register survives a call
 
 	swept    sync.Once
@@ -109,7 +110,7 @@ func Prepare(obj *link.Object) *Code {
 	}
 	c := &Code{Object: obj, File: f, Machine: m, rels: rels, fixed: f.Type == elf.ET_EXEC}
 	for _, fn := range f.Functions {
-		c.funcs = append(c.funcs, &Func{Code: c, Start: fn.Start, End: fn.End, goABI: fn.Source == elfx.Go})
+		c.funcs = append(c.funcs, &Func{Code: c, Start: fn.Start, End: fn.End, goABI: fn.Source == elfx.Go, exact: fn.Source != elfx.Sym})
 	}
 	c.slots = c.relocated()
 	c.discover()
@@ -248,28 +249,30 @@ func (c *Code) dataObjects() []sized {
 	return slices.CompactFunc(out, func(a, b sized) bool { return a.addr == b.addr })
 }
 
-// sparse is the share of an executable section that must be covered by
-// functions of known extent for its other code to be looked for only where
-// control is seen to go.
-const sparse = 0.5
+// dense is the share of an executable section that functions of known extent
+// cover where compilers wrote unwind information for all they made: what is
+// left is padding, and tables.
+const dense = 0.9
 
-// discover finds functions in sections that tell next to nothing about theirs
-// (musl, assembly): at call targets, at addresses that code takes, and at
-// addresses that data holds.
+// discover finds functions in sections that tell little about theirs (musl,
+// assembly, what was compiled without unwind tables): at call targets, at
+// addresses that code takes, and at addresses that data holds.
 func (c *Code) discover() {
 	starts := map[uint64]bool{}
 	for i := range c.File.Sections {
 		sec := &c.File.Sections[i]
-		if !sec.Exec || isPLT(sec) || sec.Coverage >= sparse || len(sec.Data) < 16 {
+		if !sec.Exec || isPLT(sec) || sec.Coverage >= dense || len(sec.Data) < 16 {
 			continue
 		}
 		c.candidates(sec, starts)
 	}
+	for a := range starts {
+		if i, ok := c.search(a); ok || i > 0 && a < c.funcs[i-1].End && c.funcs[i-1].exact {
+			delete(starts, a)
+		}
+	}
 	if len(starts) == 0 {
 		return
-	}
-	for _, f := range c.funcs {
-		delete(starts, f.Start)
 	}
 	for a := range starts {
 		c.funcs = append(c.funcs, &Func{Code: c, Start: a})
