@@ -31,7 +31,7 @@ internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys
 gen:                        gen/apparmor gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence internal/abi internal/record internal/scmp | sys | internal/record/recordtest
 
-internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | |
+internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
 gen/apparmor:               gen/policy internal/abi templates | | sys
 gen/caps:                   gen/policy internal/abi templates | | common
@@ -46,7 +46,7 @@ internal/record:            gen/evidence internal/abi | | internal/record/record
 internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
 
 gen/evidence:               internal/abi | |
-internal/scan/link:         internal/elfx | |
+internal/scan/link:         internal/elfx | | internal/image
 internal/scan/program:      internal/elfx | sh | internal/image
 internal/scan/value:        internal/scan/insn | |
 internal/host:              internal/abi | sys |

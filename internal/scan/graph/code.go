@@ -252,7 +252,7 @@ func (c *Code) dataObjects() []sized {
 // dense is the share of an executable section that functions of known extent
 // cover where compilers wrote unwind information for all they made: what is
 // left is padding, and tables.
-const dense = 0.9
+const dense = 0.8
 
 // discover finds functions in sections that tell little about theirs (musl,
 // assembly, what was compiled without unwind tables): at call targets, at
