@@ -32,7 +32,6 @@ func scanCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.StringFlag{Name: "platform", Usage: "scan the image for `OS/ARCH`", DefaultText: "this machine's"},
-		&cli.BoolFlag{Name: "no-cache", Usage: "analyse every object anew, and keep nothing for the next time"},
 		&cli.BoolFlag{Name: "json", Usage: "print what was decided as JSON"},
 	}
 	return &cli.Command{
@@ -55,7 +54,6 @@ type scanOptions struct {
 	Image    *image.Image
 	Args     []string // in the place of the image's CMD
 	Files    []string
-	NoCache  bool
 	Progress func(done, total int, what string)
 }
 
@@ -224,8 +222,8 @@ func withoutEarlierScan(before evidence.Set, subjects []evidence.Subject) eviden
 
 // newScan returns what the arguments ask to scan, and its subjects.
 func newScan(c *cli.Context) (scanOptions, []evidence.Subject, error) {
-	opt := scanOptions{NoCache: c.Bool("no-cache")}
 	args := c.Args().Slice()
+	var opt scanOptions
 	if _, ok := programHead(args[0]); ok {
 		if c.IsSet("platform") {
 			return scanOptions{}, nil, usage("scan: --platform is for images; %s is a program", args[0])
