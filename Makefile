@@ -12,6 +12,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile bin/profgen
+	@scripts/install-missing build
 	go build -trimpath -o bin/profgen ./cmd/profgen
 
 demo: build ## record an nginx image, make its profile, and run it under that
