@@ -56,7 +56,7 @@ func (a *analysis) starts(s starter, r graph.Result, libc map[*link.Object]bool)
 	}
 	for _, u := range r.Unresolved {
 		o := u.Node.Func.Code.Object
-		if libc[o] && !u.Node.Taken {
+		if libc[o] && !u.Node.Taken() {
 			continue
 		}
 		a.gap(evidence.UnresolvedExec, where(o.Path, u.Site), s.name+" of a program whose name "+u.Why)

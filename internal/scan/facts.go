@@ -195,7 +195,7 @@ func (a *analysis) tier(paths *graph.Paths, n *graph.Node, path []graph.Edge) ev
 // is among the facts if any of them can run.
 func (a *analysis) changesIDs(u graph.Unresolved) bool {
 	o := u.Node.Func.Code.Object
-	if !u.Node.Taken || u.Node.Func.Name() != "" || path.Base(o.Path) != "libc.so.6" {
+	if !u.Node.Taken() || u.Node.Func.Name() != "" || path.Base(o.Path) != "libc.so.6" {
 		return false
 	}
 	handlers := 0

@@ -67,8 +67,8 @@ func (f *Func) sweep(out *insn.Sweep) {
 			if end := c.gapEnd(f.End); end > f.End {
 				f.End = end
 				c.Machine.Sweep(f.bytes(), f.Start, opt, out)
-			} else if c.startsAt(f.End) {
-				out.Branches = append(out.Branches, insn.Branch{Site: f.End, Target: f.End})
+			} else {
+				f.runsOn = c.startsAt(f.End)
 			}
 		}
 		f.keep(out)
@@ -223,18 +223,18 @@ func (f *Func) table(at, next uint64, limit int64) {
 		limit = maxTable
 	}
 	n := int(limit) + 1
-	f.entries(data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
-	f.entries(data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
+	f.listed(data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
+	f.listed(data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
 }
 
 // maxTable is the largest jump table that is followed where nothing bounds it.
 const maxTable = 1 << 14
 
-// entries notes the targets that a table lists. Those within the function are
+// listed notes the targets that a table lists. Those within the function are
 // for the analysis of values; those within others are the function's cold
 // parts, which begin no function and have no name. Whatever else comes is no
 // longer the table.
-func (f *Func) entries(data []byte, n, width int, target func([]byte) uint64) {
+func (f *Func) listed(data []byte, n, width int, target func([]byte) uint64) {
 	c := f.Code
 	for ; n > 0 && len(data) >= width; n-- {
 		t := target(data)
@@ -252,13 +252,33 @@ func (f *Func) entries(data []byte, n, width int, target func([]byte) uint64) {
 }
 
 // Values is what was found out about the values in the function. It is
-// computed once, when first asked for.
+// computed when first asked for, and again once more is known of where control
+// enters.
 func (f *Func) Values() *value.Function {
-	f.analyzed.Do(func() {
-		c := f.Code
-		f.values = value.Analyze(c.Machine, c.Machine.Lift(nil, f.bytes(), f.Start), f.scratch(), f)
-	})
+	f.analysis.Lock()
+	defer f.analysis.Unlock()
+	if f.values == nil {
+		f.values = f.analyze(f.lift())
+	}
 	return f.values
+}
+
+func (f *Func) lift() []insn.Inst { return f.Code.Machine.Lift(nil, f.bytes(), f.Start) }
+
+func (f *Func) analyze(code []insn.Inst) *value.Function {
+	return value.Analyze(f.Code.Machine, code, f.scratch(), f, f.entries...)
+}
+
+// enter notes that control, or a pointer, gets into the function at addr. A
+// hot function is entered where its cold part jumps back, and assembly in
+// places of all kinds.
+func (f *Func) enter(addr uint64) {
+	f.analysis.Lock()
+	defer f.analysis.Unlock()
+	if i, ok := slices.BinarySearch(f.entries, addr); !ok {
+		f.entries = slices.Insert(f.entries, i, addr)
+		f.values, f.refined = nil, false
+	}
 }
 
 // Tables returns the targets of the function's jump tables within it.

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"github.com/profgen/profgen/internal/scan/insn"
-	"github.com/profgen/profgen/internal/scan/value"
 )
 
 // neverReturn are functions that the C standard, POSIX and the psABI say do
@@ -87,23 +86,40 @@ func (c *Code) imported(addr uint64) string {
 }
 
 // refine analyses the function once more, knowing which of its calls do not
-// return. It is worth its price only where a system call's number was not
-// found: code after such a call is reached by other ways, with other values.
-func (f *Func) refine() {
-	f.refined.Do(func() {
-		c := f.Code
-		code := c.Machine.Lift(nil, f.bytes(), f.Start)
-		r := &returns{code: c, busy: map[uint64]bool{}}
-		changed := false
-		for i := range code {
-			if code[i].Op == insn.Call && !r.function(uint64(code[i].Imm), maxCalls) {
-				code[i].Op, changed = insn.Stop, true
-			}
+// return, and reports whether that may have changed anything. It is worth its
+// price only where something was not found: code after such a call is reached
+// by other ways, with other values.
+func (f *Func) refine() bool {
+	f.analysis.Lock()
+	defer f.analysis.Unlock()
+	if f.refined {
+		return false
+	}
+	f.refined = true
+	code := f.lift()
+	r := &returns{code: f.Code, busy: map[uint64]bool{}}
+	changed := false
+	for i := range code {
+		if code[i].Op == insn.Call && !r.function(uint64(code[i].Imm), maxCalls) {
+			code[i].Op, changed = insn.Stop, true
 		}
-		if changed {
-			f.values = value.Analyze(c.Machine, code, f.scratch(), f)
-		}
-	})
+	}
+	if changed {
+		f.values = f.analyze(code)
+	}
+	return changed
+}
+
+// endsInCallForGood reports whether the last thing that the function does is a
+// call that does not return, with nothing but padding after it.
+func (f *Func) endsInCallForGood() bool {
+	code := f.lift()
+	if len(code) == 0 {
+		return false
+	}
+	last := &code[len(code)-1]
+	r := &returns{code: f.Code, busy: map[uint64]bool{}}
+	return last.Op == insn.Call && !r.function(uint64(last.Imm), maxCalls)
 }
 
 func (f *Func) scratch() insn.RegSet {

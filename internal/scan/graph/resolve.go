@@ -102,23 +102,32 @@ func (s *search) fail(n *Node, site uint64, why string) {
 
 // ask asks the callers of a function.
 func (s *search) ask(q query) {
-	if q.node.Taken {
+	taken := q.node.Taken()
+	if taken {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function whose address is taken: calls through pointers may give it anything")
 	}
 	if q.node.First.Reason == Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that whoever loads the object may call")
 	}
-	if len(q.node.Callers) == 0 && !q.node.Taken && q.node.First.Reason != Export {
+	if len(q.node.Callers) == 0 && !taken && q.node.First.Reason != Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that nobody is seen to call")
 	}
 	m := q.node.Func.Code.Machine
 	for _, e := range q.node.Callers {
+		if e.Inside {
+			continue // what it gives is no parameter
+		}
 		site, ok := e.From.Func.Values().At(e.Site)
 		if !ok {
 			s.fail(e.From, e.Site, "is given in a way that is not followed")
 			continue
 		}
-		s.value(e.From, e.Site, site.Resolve(m, q.atom))
+		v := site.Resolve(m, q.atom)
+		if _, known := v.Known(); !known && e.From.Func.refine() {
+			site, _ = e.From.Func.Values().At(e.Site)
+			v = site.Resolve(m, q.atom)
+		}
+		s.value(e.From, e.Site, v)
 	}
 }
 
@@ -201,8 +210,7 @@ type wrappers struct {
 func (w *wrappers) start() {
 	m := w.maker.Func.Code.Machine
 	site, ok := w.maker.Func.Values().At(w.instr)
-	if _, known := site.Reg(m.Number).Known(); ok && !known {
-		w.maker.Func.refine()
+	if _, known := site.Reg(m.Number).Known(); ok && !known && w.maker.Func.refine() {
 		site, ok = w.maker.Func.Values().At(w.instr)
 	}
 	if !ok {
@@ -258,20 +266,29 @@ func (w *wrappers) callers(f frame) {
 		w.fail(n, f.site, "its number comes through too many wrappers")
 		return
 	}
-	if n.Taken || n.First.Reason == Export {
+	taken := n.Taken()
+	if taken || n.First.Reason == Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and calls through pointers may give any")
 	}
-	if len(n.Callers) == 0 && !n.Taken && n.First.Reason != Export {
+	if len(n.Callers) == 0 && !taken && n.First.Reason != Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and nobody is seen to call it")
 	}
 	m := n.Func.Code.Machine
 	for _, e := range n.Callers {
+		if e.Inside {
+			continue
+		}
 		site, ok := e.From.Func.Values().At(e.Site)
 		if !ok {
 			w.fail(e.From, e.Site, "its number is given in a way that is not followed")
 			continue
 		}
-		up := frame{node: e.From, site: e.Site, number: lift(m, site, f.number, true), depth: f.depth + 1}
+		number := lift(m, site, f.number, true)
+		if _, known := number.Known(); !known && e.From.Func.refine() {
+			site, _ = e.From.Func.Values().At(e.Site)
+			number = lift(m, site, f.number, true)
+		}
+		up := frame{node: e.From, site: e.Site, number: number, depth: f.depth + 1}
 		for i, v := range f.args {
 			up.args[i] = lift(m, site, v, false)
 		}

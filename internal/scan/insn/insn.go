@@ -12,7 +12,8 @@
 package insn
 
 // Reg is a general-purpose register. x86-64: 0…15 in encoding order, RAX RCX
-// RDX RBX RSP RBP RSI RDI R8…R15. arm64: X0…X30, and 31 is SP; the zero
+// RDX RBX RSP RBP RSI RDI R8…R15, and 16 is none of the processor's: Lift puts
+// there what goes from memory to memory. arm64: X0…X30, and 31 is SP; the zero
 // register never appears.
 type Reg uint8
 
@@ -64,7 +65,7 @@ type arch interface {
 func X8664() *Machine {
 	return &Machine{
 		Name:           "x86_64",
-		Regs:           16,
+		Regs:           17,
 		SP:             rsp,
 		Number:         rax,
 		Args:           [6]Reg{rdi, rsi, rdx, r10, r8, r9},
