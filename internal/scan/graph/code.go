@@ -297,20 +297,27 @@ func (c *Code) tailCalls(jumps []insn.Inst, starts map[uint64]bool) {
 func (c *Code) candidates(sec *elfx.Section, starts map[uint64]bool) {
 	within := func(a uint64) bool { return a >= sec.Addr && a < sec.Addr+sec.Size }
 	add := func(a uint64) {
-		if within(a) {
+		if within(a) && (a%4 == 0 || c.File.Machine != elf.EM_AARCH64) {
 			starts[a] = true
 		}
 	}
 	var jumps []insn.Inst
 	for _, in := range c.Machine.Lift(nil, sec.Data, sec.Addr) {
 		switch in.Op {
-		case insn.Call, insn.Set:
+		case insn.Call:
 			add(uint64(in.Imm))
 		case insn.Jump:
 			jumps = append(jumps, in)
 		}
 	}
 	defer func() { c.tailCalls(jumps, starts) }()
+	var sweep insn.Sweep
+	c.Machine.Sweep(sec.Data, sec.Addr, c.sweepOptions(), &sweep)
+	for _, r := range sweep.Refs {
+		if r.Access == insn.Address && r.Size == 0 {
+			add(r.Addr)
+		}
+	}
 	for _, s := range c.slots {
 		if s.kind == relative || s.kind == resolver {
 			add(uint64(s.addend))

@@ -57,12 +57,11 @@ func (f *Func) bytes() []byte { return f.Code.File.Bytes(f.Start, int(f.End-f.St
 func (f *Func) sweep(out *insn.Sweep) {
 	f.swept.Do(func() {
 		c := f.Code
-		opt := insn.SweepOptions{}
-		if c.fixed {
-			opt.Absolute = true
-			opt.Low, opt.High = c.bounds()
-		}
+		opt := c.sweepOptions()
 		c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+		for n := 0; out.Cut && !f.exact && n < maxCuts && c.joinNext(f); n++ {
+			c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+		}
 		if out.FallsThrough {
 			if end := c.gapEnd(f.End); end > f.End {
 				f.End = end
@@ -73,6 +72,30 @@ func (f *Func) sweep(out *insn.Sweep) {
 		}
 		f.keep(out)
 	})
+}
+
+func (c *Code) sweepOptions() insn.SweepOptions {
+	opt := insn.SweepOptions{Absolute: c.fixed}
+	if c.fixed {
+		opt.Low, opt.High = c.bounds()
+	}
+	return opt
+}
+
+// maxCuts is how many wrong starts of functions may follow one another.
+const maxCuts = 8
+
+// joinNext makes the function go on to the end of the next one; false if there
+// is none. Where functions are known by guesses alone, one may be said to begin
+// in the middle of an instruction; the one before it then has more to it.
+func (c *Code) joinNext(f *Func) bool {
+	sec := c.File.Section(f.Start)
+	i, ok := c.search(f.End)
+	if !ok || sec == nil || c.funcs[i].Start >= sec.Addr+uint64(len(sec.Data)) {
+		return false
+	}
+	f.End = c.funcs[i].End
+	return true
 }
 
 // gapEnd is how far code goes on past the end of a function that does not end

@@ -105,6 +105,9 @@ type Sweep struct {
 	// call does not return. A call that padding follows may fall through.
 	FallsThrough bool
 
+	// Cut reports that bytes near the end are no instruction: the code may go on.
+	Cut bool
+
 	// TableLimit bounds the indexes of the function's jump tables: the
 	// largest immediate of a cmp or and, or 255 if a byte is zero-extended
 	// (an index that needs no comparison). -1 if there is none. A negative
