@@ -71,8 +71,9 @@ type Func struct {
 	Syscalls []uint64   // sites; valid once the function lives
 	Legacy   []uint64   // int 0x80 and sysenter
 	insts    int
-	runsOn   bool     // control runs past its end into the next function
-	tables   []uint64 // targets of jump tables within the function
+	runsOn   bool            // control runs past its end into the next function
+	tables   []uint64        // targets of jump tables within the function
+	tabled   map[uint64]bool // where jump tables are
 
 	analysis sync.Mutex // of what follows
 	entries  []uint64   // within the function, that code of others is seen to jump to, or takes the address of

@@ -211,6 +211,7 @@ func (f *Func) keep(s *insn.Sweep) {
 	f.refs = slices.Clone(kept)
 	slices.Sort(tables)
 	tables = slices.Compact(tables)
+	f.tabled = map[uint64]bool{}
 	for i, at := range tables {
 		next := ^uint64(0)
 		if i+1 < len(tables) {
@@ -246,30 +247,32 @@ func (f *Func) table(at, next uint64, limit int64) {
 		limit = maxTable
 	}
 	n := int(limit) + 1
-	f.listed(data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
-	f.listed(data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
+	f.listed(at, data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
+	f.listed(at, data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
 }
 
 // maxTable is the largest jump table that is followed where nothing bounds it.
 const maxTable = 1 << 14
 
-// listed notes the targets that a table lists. Those within the function are
-// for the analysis of values; those within others are the function's cold
-// parts, which begin no function and have no name. Whatever else comes is no
-// longer the table.
-func (f *Func) listed(data []byte, n, width int, target func([]byte) uint64) {
+// listed notes the targets that the table at an address lists. Those within the
+// function are for the analysis of values, however many they are; those within
+// others are the function's cold parts, which begin no function and have no
+// name, of the first n. Whatever else comes is no longer the table.
+func (f *Func) listed(at uint64, data []byte, n, width int, target func([]byte) uint64) {
 	c := f.Code
-	for ; n > 0 && len(data) >= width; n-- {
+	for i := 0; i < maxTable && len(data) >= width; i++ {
 		t := target(data)
 		data = data[width:]
 		if t > f.Start && t < f.End {
 			f.tables = append(f.tables, t)
+			f.tabled[at] = true
 			continue
 		}
-		i, ok := c.search(t)
-		if ok || i == 0 || t >= c.funcs[i-1].End || c.funcs[i-1].named {
+		k, ok := c.search(t)
+		if i >= n || ok || k == 0 || t >= c.funcs[k-1].End || c.funcs[k-1].named {
 			return
 		}
+		f.tabled[at] = true
 		f.branches = append(f.branches, insn.Branch{Site: f.Start, Target: t})
 	}
 }
@@ -304,8 +307,9 @@ func (f *Func) enter(addr uint64) {
 	}
 }
 
-// Tables returns the targets of the function's jump tables within it.
-func (f *Func) Tables() []uint64 { return f.tables }
+// Tables returns the targets of the function's jump tables within it, and how
+// many tables there are.
+func (f *Func) Tables() (targets []uint64, n int) { return f.tables, len(f.tabled) }
 
 // Constant reads memory that nothing writes.
 func (f *Func) Constant(addr uint64, width uint8) (uint64, bool) {

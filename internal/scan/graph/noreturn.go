@@ -12,6 +12,22 @@ var neverReturn = map[string]bool{
 	"__cxa_throw": true, "__cxa_rethrow": true, "__fortify_fail": true, "__chk_fail": true,
 }
 
+// twice are functions that may return more than once: setjmp(3), vfork(2),
+// getcontext(3).
+var twice = map[string]bool{
+	"setjmp": true, "_setjmp": true, "__setjmp": true, "sigsetjmp": true, "__sigsetjmp": true, "vfork": true, "__vfork": true, "getcontext": true,
+}
+
+// ReturnsTwice reports whether one of those is at an address, or bound to a slot
+// there. In a program without symbols nothing tells them.
+func (f *Func) ReturnsTwice(addr uint64) bool {
+	c := f.Code
+	if slot, ok := c.pltSlot(addr); ok {
+		addr = slot
+	}
+	return twice[c.imported(addr)] || !c.File.IsGo() && twice[c.File.FunctionName(addr)]
+}
+
 // maxCalls bounds how deep calls are followed to find out whether they return.
 const maxCalls = 4
 

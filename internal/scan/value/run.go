@@ -11,9 +11,12 @@ import (
 type Object interface {
 	// Constant is the value of width bytes of memory that nothing ever writes.
 	Constant(addr uint64, width uint8) (uint64, bool)
-	// Tables returns the addresses that jump tables of the function list, within
-	// the function; none if it has no tables that can be read.
-	Tables() []uint64
+	// Tables returns the addresses within the function that its jump tables list,
+	// and how many tables there are that could be read.
+	Tables() (targets []uint64, n int)
+	// ReturnsTwice reports whether what is at an address, or what the address
+	// that is stored there is of, may return more than once, as setjmp does.
+	ReturnsTwice(addr uint64) bool
 }
 
 // Site is a place where control leaves the function: a call, a jump out of it,
@@ -128,7 +131,7 @@ type block struct {
 	in     state
 	visits int
 	queued bool
-	jumps  bool // ends in a jump through a register
+	jumps  bool // ends in a jump that may go anywhere within the function
 }
 
 type run struct {
@@ -140,6 +143,7 @@ type run struct {
 	lowest  int // no block before it is queued
 	pending int // blocks that are queued
 	tables  []uint64
+	count   int // of the tables
 }
 
 // hurried is after how many visits of a block differences become unknown.
@@ -172,7 +176,7 @@ func (r *run) split(entries []uint64) {
 		}
 	}
 	if jumps && r.obj != nil {
-		r.tables = r.obj.Tables()
+		r.tables, r.count = r.obj.Tables()
 		for _, t := range r.tables {
 			mark(t)
 		}
@@ -267,16 +271,43 @@ func (r *run) leave(b, i int, s *state) {
 				r.flow(t, s)
 			}
 		}
-		if sp, ok := frame(s.regs[r.machine.SP]); len(r.tables) == 0 && (!ok || sp != 0) {
+		if sp, ok := frame(s.regs[r.machine.SP]); !ok || sp != 0 || r.picks(&r.blocks[b], s) {
 			r.blocks[b].jumps = true
 		}
 	}
 }
 
+// picks reports whether the jump that ends a block may go to a place that is
+// picked from a table. Otherwise, with the stack as it was on entry, it is a
+// call in the last place, of what was read from memory or given.
+func (r *run) picks(bl *block, s *state) bool {
+	jump := &r.code[bl.hi-1]
+	if jump.A == insn.NoReg {
+		return jump.Mem.Index != insn.NoReg
+	}
+	for i := bl.hi - 2; i >= bl.lo; i-- {
+		in := &r.code[i]
+		if in.Dst == jump.A {
+			return in.Op != insn.Load || in.Mem.Index != insn.NoReg
+		}
+		if in.Clobbers.Has(jump.A) {
+			return in.Op != insn.Call && in.Op != insn.IndirectCall
+		}
+	}
+	_, known := s.regs[jump.A].Known()
+	return !known
+}
+
 // strays interprets code that nothing was seen to lead to, such as landing
 // pads, knowing nothing; and all blocks where a jump may lead anywhere.
 func (r *run) strays() {
-	lost := slices.ContainsFunc(r.blocks, func(b block) bool { return b.jumps })
+	jumps := 0
+	for b := range r.blocks {
+		if r.blocks[b].jumps {
+			jumps++
+		}
+	}
+	lost := jumps > r.count
 	s := anywhere(r.machine)
 	for b := range r.blocks {
 		if !r.blocks[b].in.reached || lost && r.blocks[b].lo > 0 && !r.follows(b) {
