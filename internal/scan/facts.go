@@ -110,21 +110,30 @@ func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, calls []g
 		set.Facts = append(set.Facts, plain)
 		return
 	}
+	if name == "socket" || name == "socketpair" {
+		a.sockets(set, plain, calls)
+		return
+	}
 	arg := a.argument(calls, index)
 	if !arg.complete() {
 		set.Facts = append(set.Facts, plain)
-		for _, u := range arg.unresolved {
-			a.note(evidence.Gap{
-				Kind: evidence.UnresolvedArgument, Where: where(u.Node.Func.Code.Object.Path, u.Site), Syscall: name,
-				Detail: fmt.Sprintf("argument %d of %s %s; %d values are known", index, name, u.Why, len(arg.values)),
-			})
-		}
+		a.unresolvedArgument(name, index, arg)
 		return
 	}
 	for _, v := range arg.values {
 		f := plain
 		f.Args = []evidence.Arg{{Index: uint8(index), Value: v}}
 		set.Facts = append(set.Facts, f)
+	}
+}
+
+// unresolvedArgument notes where an argument could not be found out.
+func (a *analysis) unresolvedArgument(name string, index int, arg argument) {
+	for _, u := range arg.unresolved {
+		a.note(evidence.Gap{
+			Kind: evidence.UnresolvedArgument, Where: where(u.Node.Func.Code.Object.Path, u.Site), Syscall: name,
+			Detail: fmt.Sprintf("argument %d of %s %s; %d values are known", index, name, u.Why, len(arg.values)),
+		})
 	}
 }
 

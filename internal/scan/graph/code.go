@@ -79,6 +79,7 @@ type Func struct {
 	entries  []uint64   // within the function, that code of others is seen to jump to, or takes the address of
 	values   *value.Function
 	refined  bool
+	better   *value.Function // nil if no better than values
 }
 
 // relTypes are the relocation types of a machine that matter.

@@ -303,7 +303,7 @@ func (f *Func) enter(addr uint64) {
 	defer f.analysis.Unlock()
 	if i, ok := slices.BinarySearch(f.entries, addr); !ok {
 		f.entries = slices.Insert(f.entries, i, addr)
-		f.values, f.refined = nil, false
+		f.values, f.better, f.refined = nil, nil, false
 	}
 }
 

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"github.com/profgen/profgen/internal/scan/insn"
+	"github.com/profgen/profgen/internal/scan/value"
 )
 
 // neverReturn are functions that the C standard, POSIX and the psABI say do
@@ -101,15 +102,14 @@ func (c *Code) imported(addr uint64) string {
 	return ""
 }
 
-// refine analyses the function once more, knowing which of its calls do not
-// return, and reports whether that may have changed anything. It is worth its
-// price only where something was not found: code after such a call is reached
-// by other ways, with other values.
-func (f *Func) refine() bool {
+// Refined is Values, knowing which calls do not return; false if that changes
+// nothing. It is worth its price only where something was not found: code after
+// such a call is reached by other ways, with other values.
+func (f *Func) Refined() (*value.Function, bool) {
 	f.analysis.Lock()
 	defer f.analysis.Unlock()
 	if f.refined {
-		return false
+		return f.better, f.better != nil
 	}
 	f.refined = true
 	code := f.lift()
@@ -121,9 +121,23 @@ func (f *Func) refine() bool {
 		}
 	}
 	if changed {
-		f.values = f.analyze(code)
+		f.better = f.analyze(code)
 	}
-	return changed
+	return f.better, changed
+}
+
+// at is what is known at a site of the function: more if known says that it is
+// not enough.
+func (f *Func) at(site uint64, known func(value.Site) bool) (value.Site, bool) {
+	s, ok := f.Values().At(site)
+	if ok && !known(s) {
+		if better, changed := f.Refined(); changed {
+			if b, ok := better.At(site); ok {
+				return b, true
+			}
+		}
+	}
+	return s, ok
 }
 
 // endsInCallForGood reports whether the last thing that the function does is a

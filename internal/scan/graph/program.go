@@ -41,8 +41,9 @@ type Node struct {
 	// Callers are the calls and jumps that enter it directly.
 	Callers []Edge
 
+	mu      sync.Mutex
 	pointed bool   // calls through pointers may enter it
-	takers  []Edge // where code takes its address
+	takers  []Edge // where code takes its address, and was not looked at yet
 }
 
 // Program is one program's objects and which of their functions can run.

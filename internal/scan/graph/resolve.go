@@ -117,17 +117,12 @@ func (s *search) ask(q query) {
 		if e.Inside {
 			continue // what it gives is no parameter
 		}
-		site, ok := e.From.Func.Values().At(e.Site)
+		site, ok := e.From.Func.at(e.Site, func(s value.Site) bool { return known(s.Resolve(m, q.atom)) })
 		if !ok {
 			s.fail(e.From, e.Site, "is given in a way that is not followed")
 			continue
 		}
-		v := site.Resolve(m, q.atom)
-		if _, known := v.Known(); !known && e.From.Func.refine() {
-			site, _ = e.From.Func.Values().At(e.Site)
-			v = site.Resolve(m, q.atom)
-		}
-		s.value(e.From, e.Site, v)
+		s.value(e.From, e.Site, site.Resolve(m, q.atom))
 	}
 }
 
@@ -209,10 +204,7 @@ type wrappers struct {
 
 func (w *wrappers) start() {
 	m := w.maker.Func.Code.Machine
-	site, ok := w.maker.Func.Values().At(w.instr)
-	if _, known := site.Reg(m.Number).Known(); ok && !known && w.maker.Func.refine() {
-		site, ok = w.maker.Func.Values().At(w.instr)
-	}
+	site, ok := w.maker.Func.at(w.instr, func(s value.Site) bool { return known(s.Reg(m.Number)) })
 	if !ok {
 		w.fail(w.maker, w.instr, "no instruction of the function")
 		return
@@ -278,22 +270,22 @@ func (w *wrappers) callers(f frame) {
 		if e.Inside {
 			continue
 		}
-		site, ok := e.From.Func.Values().At(e.Site)
+		site, ok := e.From.Func.at(e.Site, func(s value.Site) bool { return known(lift(m, s, f.number, true)) })
 		if !ok {
 			w.fail(e.From, e.Site, "its number is given in a way that is not followed")
 			continue
 		}
-		number := lift(m, site, f.number, true)
-		if _, known := number.Known(); !known && e.From.Func.refine() {
-			site, _ = e.From.Func.Values().At(e.Site)
-			number = lift(m, site, f.number, true)
-		}
-		up := frame{node: e.From, site: e.Site, number: number, depth: f.depth + 1}
+		up := frame{node: e.From, site: e.Site, number: lift(m, site, f.number, true), depth: f.depth + 1}
 		for i, v := range f.args {
 			up.args[i] = lift(m, site, v, false)
 		}
 		w.todo = append(w.todo, up)
 	}
+}
+
+func known(v value.Value) bool {
+	_, ok := v.Known()
+	return ok
 }
 
 // lift puts a value of a function in terms of the caller at site. Constants of

@@ -15,6 +15,8 @@ func (n *Node) taken(e Edge, c *Code) {
 // address that is only compared gives nothing away: musl's signal handler asks
 // so whether it interrupted a system call.
 func (n *Node) Taken() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for len(n.takers) > 0 && !n.pointed {
 		from := n.takers[len(n.takers)-1].From.Func
 		n.takers = n.takers[:len(n.takers)-1]
