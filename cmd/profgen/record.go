@@ -74,7 +74,7 @@ func recordAction(c *cli.Context) error {
 
 // recordInto makes the recording and the files of dir.
 func recordInto(c *cli.Context, dir string, run record.Run) error {
-	before, err := evidenceBefore(c, dir)
+	before, err := evidenceBefore(c, dir, run)
 	if err != nil {
 		return err
 	}
@@ -122,10 +122,9 @@ func checkRecordFlags(c *cli.Context) error {
 	return nil
 }
 
-// evidenceBefore is the evidence that the recording adds to. Recording again
-// makes up for recordings that were cut off, or whose check failed: what they
-// saw stays, their marks go.
-func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
+// evidenceBefore is the evidence that the recording adds to. Of a recording that
+// it makes up for, what was seen stays, and the mark goes.
+func evidenceBefore(c *cli.Context, dir string, run record.Run) (evidence.Set, error) {
 	if c.Bool("fresh") {
 		return evidence.Set{}, nil
 	}
@@ -133,9 +132,7 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 	if err != nil {
 		return evidence.Set{}, fmt.Errorf("%w\nprofgen: hint: --fresh starts over", err)
 	}
-	before.Gaps = slices.DeleteFunc(before.Gaps, func(g evidence.Gap) bool {
-		return g.Kind == evidence.Unfinished || g.Kind == evidence.Unchecked
-	})
+	before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
 	return before, nil
 }
 

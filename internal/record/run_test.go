@@ -146,6 +146,45 @@ func closed() chan struct{} {
 	return c
 }
 
+// A mark says of which workload it is: a recording makes up for those of its
+// own, and not for what another one lacks.
+func TestMarksAreMadeUpForByTheSameWorkload(t *testing.T) {
+	lost, check := errors.New("guard was killed"), func(context.Context) error { return nil }
+	run := func(check func(context.Context) error, image string, argv ...string) record.Run {
+		return record.Run{Subject: evidence.Subject{Image: image, Argv: argv}, Check: check}
+	}
+	var kept saves
+	before := run(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, "app:1", "app", "-v")
+	before.Recorder = &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}}
+	before.Target, before.Save = &recordtest.Target{Err: lost, End: closed()}, kept.save
+	if _, err := before.Do(t.Context()); !errors.Is(err, lost) || len(kept.sets[0].Gaps) != 2 {
+		t.Fatalf("Do: %v, gaps %v; want both marks", err, kept.sets[0].Gaps)
+	}
+	for _, tc := range []struct {
+		name string
+		run  record.Run
+		want []evidence.GapKind
+	}{
+		{"the same again", run(check, "app:1", "app", "-v"), []evidence.GapKind{evidence.Unchecked, evidence.Unfinished}},
+		{"the same without a check", run(nil, "app:1", "app", "-v"), []evidence.GapKind{evidence.Unfinished}},
+		{"other arguments", run(check, "app:1", "app"), nil},
+		{"another image", run(check, "app:2", "app", "-v"), nil},
+	} {
+		var got []evidence.GapKind
+		for _, g := range kept.sets[0].Gaps {
+			if tc.run.MakesUpFor(g) {
+				got = append(got, g.Kind)
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s makes up for (-want +got):\n%s", tc.name, diff)
+		}
+	}
+	if other := (evidence.Gap{Kind: evidence.Lost, Where: kept.sets[0].Gaps[0].Where}); run(check, "app:1", "app", "-v").MakesUpFor(other) {
+		t.Errorf("a recording makes up for %v", other)
+	}
+}
+
 // A workload that never started must not leave evidence that looks like a
 // small one.
 func TestNothingSeenIsAnError(t *testing.T) {
