@@ -79,6 +79,7 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 		return err
 	}
 	talk := newTalk(c.App.ErrWriter)
+	talk.unpacking(run.Subject.Image)
 	run.Progress = talk.progress
 	run.Save = func(set evidence.Set) error {
 		return profiledir.SaveEvidence(dir, evidence.Merge(before, set))
