@@ -209,10 +209,12 @@ func source(facts host.Facts, runtime string) evidence.Source {
 
 // explain adds to an error what the user needs to know to go on.
 func explain(err error, res record.Result) error {
-	if !errors.Is(err, record.ErrNothing) {
+	switch {
+	case errors.Is(err, record.ErrUnchecked) && !res.Stopped:
+		return fmt.Errorf("%w: it did by itself, with exit code %d; what it said is above", err, res.Code)
+	case !errors.Is(err, record.ErrNothing):
 		return err
-	}
-	if res.Stopped {
+	case res.Stopped:
 		return fmt.Errorf("%w: it was stopped before it made a system call", err)
 	}
 	err = fmt.Errorf("%w: it ended with exit code %d before it began; what it or its runtime said is above", err, res.Code)

@@ -247,9 +247,29 @@ func TestUntilTriesUntilItSucceeds(t *testing.T) {
 		if err := record.Until(try, time.Minute)(t.Context()); err != nil || tries != 3 {
 			t.Errorf("Until: %v after %d failures, want success after three", err, tries)
 		}
-		err := record.Until(refused, time.Second)(t.Context())
-		if err == nil || err.Error() != "the check did not succeed within 1s: exit status 7: connection refused" {
-			t.Errorf("Until: %v", err)
+		quiet := func(context.Context) ([]byte, error) { return []byte("\n"), errors.New("exit status 1") }
+		hangs := func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return []byte("trying"), ctx.Err() }
+		first := true
+		hangsLater := func(ctx context.Context) ([]byte, error) {
+			if !first {
+				return hangs(ctx)
+			}
+			first = false
+			return refused(ctx)
+		}
+		for _, tc := range []struct {
+			try  func(context.Context) ([]byte, error)
+			want string
+		}{
+			{refused, "exit status 7: connection refused"},
+			{quiet, "exit status 1"},
+			{hangs, "its first try has not ended"},
+			{hangsLater, "exit status 7: connection refused"},
+		} {
+			err := record.Until(tc.try, time.Second)(t.Context())
+			if err == nil || err.Error() != "the check did not succeed within 1s: "+tc.want {
+				t.Errorf("Until: %v, want %s", err, tc.want)
+			}
 		}
 	})
 }
