@@ -17,7 +17,7 @@ import (
 const (
 	maxEntries   = 1 << 21
 	maxKept      = 4 << 30   // bytes
-	maxSmall     = 1 << 20   // a file up to so many bytes is kept whatever it holds
+	maxSmall     = 256 << 10 // a file up to so many bytes is kept whatever it holds
 	maxRead      = 1 << 30   // and none larger than that is read
 	maxSized     = 128 << 20 // memory is set aside for the size that a header claims, up to this
 	maxNameBytes = 4096      // PATH_MAX
@@ -121,15 +121,18 @@ func (t *layered) reread(n *inode) ([]byte, error) {
 }
 
 // apply reads a layer to its end, verified, and then changes the tree by it.
-func (t *layered) apply(ctx context.Context, number int, l Layer) error {
+func (t *layered) apply(number int, l Layer, stream opened) (err error) {
 	t.layers = append(t.layers, l)
-	stream, err := l.Open(ctx)
-	if err != nil {
-		return err
+	if stream.err != nil {
+		return stream.err
 	}
-	defer stream.Close()
-	r, stop := readAhead(stream)
-	defer stop()
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	r := io.Reader(stream.r)
+	if v, ok := r.(*verified); !ok || v.memory == nil { // that reads ahead by itself
+		ahead, stop := readAhead(r)
+		defer stop()
+		r = ahead
+	}
 	tr := tar.NewReader(r)
 	added := map[*inode]bool{} // by this layer: opaque directories hide only what was below
 	var opaques []string
