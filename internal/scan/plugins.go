@@ -127,6 +127,7 @@ func (a *analysis) unknownPlugin(n *graph.Node, site uint64, why string) {
 	a.unknown[o.Path] = true
 	a.work++
 	taken := a.modulesFor(o)
+	a.warm(taken)
 	for _, m := range taken {
 		a.open(o, "/"+m)
 	}

@@ -116,7 +116,7 @@ func (p *piece) from(d *decoder, stop int) bool {
 
 // plain goes on where no mark is in reach any more.
 func (p *piece) plain(d *decoder, stop int) bool {
-	b := p.r.free.Get().(*buffer)
+	b := p.r.free.get()
 	b.low, b.end = 0, window
 	for i, v := range p.marked[len(p.marked)-window:] {
 		b.data[i] = byte(v)
@@ -132,7 +132,7 @@ func (p *piece) plain(d *decoder, stop int) bool {
 			}
 		}
 		var err error
-		if b.end, err = d.block(b.data[:], b.low, b.end); err != nil {
+		if b.end, err = d.block(b.data, b.low, b.end); err != nil {
 			return p.nothing(b)
 		}
 		if b.end <= len(b.data)-slack-1 {
@@ -142,7 +142,7 @@ func (p *piece) plain(d *decoder, stop int) bool {
 		if len(p.made) == maxMade {
 			return true
 		}
-		next := p.r.free.Get().(*buffer)
+		next := p.r.free.get()
 		copy(next.data[:window], b.data[b.end-window:b.end])
 		next.low, next.end = 0, window
 		b = next
@@ -152,7 +152,7 @@ func (p *piece) plain(d *decoder, stop int) bool {
 // nothing forgets what was made.
 func (p *piece) nothing(b *buffer) bool {
 	for _, b := range append(p.made, b) {
-		p.r.free.Put(b)
+		p.r.free.put(b)
 	}
 	p.made = nil
 	return false
@@ -283,7 +283,7 @@ func (o *out) take(p *piece) error {
 		if o.b.end > window && !o.grow() {
 			return errClosed
 		}
-		o.r.free.Put(o.b)
+		o.r.free.put(o.b)
 		o.b = b
 	}
 	return nil
@@ -292,7 +292,7 @@ func (o *out) take(p *piece) error {
 // release gives back what was not taken.
 func (p *piece) release() {
 	for _, b := range p.made {
-		p.r.free.Put(b)
+		p.r.free.put(b)
 	}
 	if p.marks != nil {
 		p.r.marks.Put(p.marks)

@@ -50,7 +50,7 @@ type Reader struct {
 	blocks chan *buffer // the same, seen by tee
 	quit   chan struct{}
 	group  sync.WaitGroup
-	free   sync.Pool // of *buffer
+	free   buffers
 	marks  sync.Pool // of *[]uint16
 
 	mu      sync.Mutex
@@ -69,10 +69,13 @@ type Reader struct {
 // buffer is a stretch of contents behind what lies before it. The contents are
 // data[window:end].
 type buffer struct {
-	data [window + bufferSize + slack]byte
+	data []byte
 	low  int // data[low:window] is known
 	end  int
 }
+
+// bufferRoom is how long data is.
+const bufferRoom = window + bufferSize + slack
 
 // NewReader begins to unpack. The bytes are not to be changed until Close. tee,
 // if not nil, is given all contents in order before they are handed out, by one
@@ -85,7 +88,6 @@ func newReader(data []byte, tee func([]byte), chunk int) *Reader {
 		made: make(chan *buffer, 4), blocks: make(chan *buffer, 4), quit: make(chan struct{}), pieces: map[int]*piece{},
 	}
 	r.changed.L = &r.mu
-	r.free.New = func() any { return &buffer{} }
 	r.marks.New = func() any { m := make([]uint16, window+bufferSize); return &m }
 	meanings := &alphabets{literals(), offsets(), lengths()}
 	for range min(runtime.GOMAXPROCS(0)-1, r.size/chunk) {
@@ -107,7 +109,7 @@ func newReader(data []byte, tee func([]byte), chunk int) *Reader {
 func (r *Reader) Read(p []byte) (int, error) {
 	for len(r.rest) == 0 {
 		if r.taken != nil {
-			r.free.Put(r.taken)
+			r.free.put(r.taken)
 			r.taken = nil
 		}
 		b, ok := <-r.blocks
@@ -128,8 +130,8 @@ func (r *Reader) Close() error {
 	r.group.Wait()
 	for range r.blocks { // nobody takes them any more
 	}
-	r.err, r.rest = errors.New("reader is closed"), nil
-	return nil
+	r.err, r.rest, r.taken = errors.New("reader is closed"), nil, nil
+	return r.free.close()
 }
 
 // pass shows tee what is made.
@@ -211,7 +213,7 @@ type out struct {
 // with the end of it; false if nobody listens any more.
 func (o *out) grow() bool {
 	last := o.b
-	next := o.r.free.Get().(*buffer)
+	next := o.r.free.get()
 	copy(next.data[:window], last.data[last.end-window:last.end])
 	next.low, next.end = max(0, last.low-(last.end-window)), window
 	o.b = next
@@ -240,7 +242,7 @@ func (o *out) follow(d *decoder, stop int) error {
 			}
 		}
 		var err error
-		if o.b.end, err = d.block(o.b.data[:], o.b.low, o.b.end); err != nil {
+		if o.b.end, err = d.block(o.b.data, o.b.low, o.b.end); err != nil {
 			return err
 		}
 		if o.b.end > len(o.b.data)-slack-1 && !o.grow() {
@@ -255,7 +257,7 @@ func (r *Reader) run(meanings *alphabets) error {
 	if err != nil {
 		return err
 	}
-	o := &out{r: r, b: r.free.Get().(*buffer)}
+	o := &out{r: r, b: r.free.get()}
 	o.b.low, o.b.end = window, window
 	bit := at * 8
 	for k := range r.chunks() {
