@@ -29,6 +29,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("IMAGE", layout)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "private"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cached"))
 			return os.Mkdir(filepath.Join(env.WorkDir, "private"), 0o700)
 		},
 	})

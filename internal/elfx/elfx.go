@@ -248,5 +248,8 @@ func (f *File) FunctionName(addr uint64) string {
 	return f.pcln.name(addr)
 }
 
+// Contents is the whole file. It must not be changed.
+func (f *File) Contents() []byte { return f.data }
+
 // IsGo reports whether the file has code made by Go's compiler.
 func (f *File) IsGo() bool { return f.pcln != nil }

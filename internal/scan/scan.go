@@ -43,7 +43,12 @@ type Options struct {
 	Privileged []string
 	// Progress is told what is done, if not nil.
 	Progress func(done, total int, what string)
+	// Cache keeps what is found out about objects; nil for none.
+	Cache Cache
 }
+
+// Cache keeps bytes by key: what it gives back is what was put in, or nothing.
+type Cache = graph.Cache
 
 // maxPrograms bounds how many programs of one image are analysed.
 const maxPrograms = 1024
@@ -56,7 +61,7 @@ func Run(ctx context.Context, opt Options) (evidence.Set, error) {
 	s := &scan{
 		opt:     opt,
 		linker:  link.New(opt.Files),
-		codes:   &graph.Codes{},
+		codes:   &graph.Codes{Cache: opt.Cache},
 		image:   &objects{files: opt.Files, all: opt.Objects},
 		finder:  program.New(opt.Files, opt.Config),
 		scanned: map[string]bool{},
@@ -74,6 +79,7 @@ func Run(ctx context.Context, opt Options) (evidence.Set, error) {
 			s.unread(next, err)
 		}
 	}
+	s.codes.Save()
 	return s.evidence()
 }
 
