@@ -33,7 +33,7 @@ const Margin = margin
 const (
 	chunkSize  = 2 << 20
 	bufferSize = 256 << 10
-	ahead      = 2 // chunks that others may be ahead of the one that comes next
+	maxHelpers = 7 // each takes memory
 )
 
 // errHeader says that there is no gzip member where one must be.
@@ -56,7 +56,8 @@ type Reader struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	current int // chunk that comes next
-	next    int // first chunk that nobody began
+	next    int // chunk that helpers did not come to
+	helpers int
 	pieces  map[int]*piece
 	closed  bool
 	stop    sync.Once
@@ -90,11 +91,9 @@ func newReader(data []byte, tee func([]byte), chunk int) *Reader {
 	r.changed.L = &r.mu
 	r.marks.New = func() any { m := make([]uint16, window+bufferSize); return &m }
 	meanings := &alphabets{literals(), offsets(), lengths()}
-	for range min(runtime.GOMAXPROCS(0)-1, r.size/chunk) {
-		r.group.Go(func() {
-			for r.help(meanings, true) {
-			}
-		})
+	r.helpers = min(runtime.GOMAXPROCS(0)-1, r.size/chunk, maxHelpers)
+	for range r.helpers {
+		r.group.Go(func() { r.help(meanings) })
 	}
 	r.group.Go(func() {
 		defer close(r.made)
@@ -160,47 +159,56 @@ func (r *Reader) dismiss() {
 func (r *Reader) chunks() int { return (r.size + r.chunk - 1) / r.chunk }
 
 // claim returns what was made of a chunk by others; nil if nobody began it, and
-// then nobody will. While others are at it, it helps with what comes later.
-func (r *Reader) claim(k int, meanings *alphabets) *piece {
+// then nobody will.
+func (r *Reader) claim(k int) *piece {
 	r.mu.Lock()
-	r.current, r.next = k, max(r.next, k+1)
+	r.current = k
 	p := r.pieces[k]
 	delete(r.pieces, k)
 	r.mu.Unlock()
 	r.changed.Broadcast()
-	for p != nil {
-		select {
-		case <-p.done:
-			return p
-		default:
-		}
-		if !r.help(meanings, false) {
-			<-p.done
-		}
+	if p != nil {
+		<-p.done
 	}
-	return nil
+	return p
 }
 
-// help works on a chunk that comes later; false if there is none. It may wait
-// until there is one.
-func (r *Reader) help(meanings *alphabets, wait bool) bool {
-	r.mu.Lock()
-	for wait && !r.closed && r.next < r.chunks() && r.next > r.current+ahead {
-		r.changed.Wait()
-	}
-	k := max(r.next, r.current+1)
-	if r.closed || k >= r.chunks() || k > r.current+ahead {
+// help works on chunks that come later. It leaves every so many of them to run,
+// which knows what comes before and is faster: were all begun by helpers, run
+// would only wait for them.
+func (r *Reader) help(meanings *alphabets) {
+	for {
+		r.mu.Lock()
+		k := r.later()
+		for !r.closed && k < r.chunks() && k > r.current+r.ahead() {
+			r.changed.Wait()
+			k = r.later()
+		}
+		if r.closed || k >= r.chunks() {
+			r.mu.Unlock()
+			return
+		}
+		r.next = k + 1
+		p := &piece{r: r, done: make(chan struct{})}
+		r.pieces[k] = p
 		r.mu.Unlock()
-		return false
+		p.make(meanings, k)
+		close(p.done)
 	}
-	r.next = k + 1
-	p := &piece{r: r, done: make(chan struct{})}
-	r.pieces[k] = p
-	r.mu.Unlock()
-	p.make(meanings, k)
-	close(p.done)
-	return true
 }
+
+// later is the next chunk for a helper.
+func (r *Reader) later() int {
+	k := max(r.next, r.current+1)
+	if k%(r.helpers+1) == 0 {
+		k++
+	}
+	return k
+}
+
+// ahead is how many chunks helpers may be ahead of the one that comes next: each
+// has one to work at, and one of them one that is done.
+func (r *Reader) ahead() int { return r.helpers + 2 }
 
 // out puts contents in order.
 type out struct {
@@ -263,7 +271,7 @@ func (r *Reader) run(meanings *alphabets) error {
 	for k := range r.chunks() {
 		stop := (k + 1) * r.chunk * 8
 		if bit >= stop && k+1 < r.chunks() {
-			if p := r.claim(k, meanings); p != nil { // of no use within so long a block
+			if p := r.claim(k); p != nil { // of no use within so long a block
 				p.release()
 			}
 			continue
@@ -292,7 +300,7 @@ func (r *Reader) run(meanings *alphabets) error {
 // chunk returns the decoder for a chunk, which begins at bit, and takes what
 // others made of the chunk if they began there too.
 func (o *out) chunk(meanings *alphabets, k, bit int) (*decoder, error) {
-	if p := o.r.claim(k, meanings); p != nil {
+	if p := o.r.claim(k); p != nil {
 		defer p.release()
 		if p.d != nil && p.start == bit {
 			return p.d, o.take(p)
