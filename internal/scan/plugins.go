@@ -24,9 +24,11 @@ func (a *analysis) plugins(ctx context.Context) error {
 		a.askDlopen()
 		a.askDlsym()
 		a.classes()
+		a.phase(Reach)
 		if err := a.graph.Run(ctx); err != nil {
 			return err
 		}
+		a.phase(Plugins)
 		if a.work == before {
 			return nil
 		}
