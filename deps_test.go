@@ -24,7 +24,7 @@ import (
 // one may it be imported.
 const imports = `
 cmd/profgen:                gen gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli sys term |
-internal/bench:             gen/evidence internal/record internal/record/ebpf internal/sandbox | sys |
+internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 

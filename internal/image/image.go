@@ -102,7 +102,7 @@ func (i *Image) Identity() string {
 	}
 	out := i.configDigest
 	for _, l := range i.layers {
-		out += " " + l.stored.String() + "/" + l.diffID.String()
+		out += " " + l.Stored() + "/" + l.DiffID()
 	}
 	return out
 }
@@ -127,6 +127,14 @@ type Layer struct {
 
 // DiffID is the digest of the layer's uncompressed tar stream.
 func (l Layer) DiffID() string { return l.diffID.String() }
+
+// Stored is the digest of the layer as it is stored; "" if the image does not say.
+func (l Layer) Stored() string {
+	if l.stored == (v1.Hash{}) {
+		return ""
+	}
+	return l.stored.String()
+}
 
 // Open returns the layer's uncompressed tar stream. Each call starts anew.
 //
