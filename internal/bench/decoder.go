@@ -60,7 +60,7 @@ func decoder(out io.Writer) (bool, error) {
 	if all*1e6 < leastDecoded {
 		verdict = "under"
 	}
-	fmt.Fprintf(w, "all %d\t%d\t%.1f\t>= %.0f\t%s\n", files, insts, all, leastDecoded/1e6, verdict)
+	fmt.Fprintf(w, "all %d\t%d\t%.1f\t>= %.0f %s\t\n", files, insts, all, leastDecoded/1e6, verdict)
 	return verdict == "ok", w.Flush()
 }
 
