@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("IMAGE", layout)
 			env.Setenv("REGISTRY", registry)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "private"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cached"))
 			return os.Mkdir(filepath.Join(env.WorkDir, "private"), 0o700)
 		},
 	})
