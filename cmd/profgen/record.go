@@ -25,6 +25,7 @@ func recordCommand() *cli.Command {
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
 		capAddFlag(),
 	}
+	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
 	flags = append(flags, driveFlags()...)
 	return &cli.Command{
@@ -33,6 +34,8 @@ func recordCommand() *cli.Command {
 		UsageText: "profgen record -o DIR --image REF [-- ARGS...]\n" +
 			"profgen record -o DIR --bundle DIR [-- ARGS...]\n" +
 			"profgen record -o DIR --pid N\n" +
+			"profgen record -o DIR --container NAME\n" +
+			"profgen record -o DIR --engine docker|podman -- run [OPTIONS] IMAGE [ARGS...]\n" +
 			"profgen record -o DIR -- COMMAND [ARGS...]",
 		Description: "REF is an OCI layout folder (FOLDER or FOLDER:TAG), an OCI or docker save archive, a\n" +
 			"root file system folder, or a reference in a registry.\n\n" +
@@ -53,7 +56,7 @@ func recordAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid")})
+	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container")})
 	if err != nil {
 		return err
 	}
@@ -108,6 +111,10 @@ func checkRecordFlags(c *cli.Context) error {
 	switch {
 	case c.String("output") == "":
 		return usage("record: want -o DIR, the profile directory to write")
+	case c.IsSet("engine") || c.IsSet("container"):
+		if err := checkEngineFlags(c); err != nil {
+			return err
+		}
 	case c.IsSet("image") && c.IsSet("bundle"), c.IsSet("pid") && (contained || c.NArg() > 0):
 		return usage("record: want one of --image, --bundle, --pid and a command, not several")
 	case !contained && !c.IsSet("pid") && c.NArg() == 0:
@@ -144,6 +151,12 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 func newRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, func(), error) {
 	nothing := func() {}
 	switch {
+	case c.IsSet("container"):
+		run, err := inspectedRun(c, facts, rec)
+		return run, nothing, err
+	case c.IsSet("engine"):
+		run, err := engineRun(c, facts, rec)
+		return run, nothing, err
 	case c.IsSet("image") || c.IsSet("bundle"):
 		return containerRun(c, facts, rec)
 	case c.IsSet("pid"):
