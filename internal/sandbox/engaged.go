@@ -45,6 +45,7 @@ type Engaged struct {
 	about   Description
 	matched bool  // its runtime was seen
 	failed  error // the first reason why it could not be followed
+	asking  sync.WaitGroup
 }
 
 // Compose is a service of a Compose file.
@@ -263,7 +264,7 @@ func (e *Engaged) held(pid int, follow func(pid int) error) {
 		if image == "" {
 			image = e.about.Image
 		}
-		go e.learnImage(image)
+		e.asking.Go(func() { e.learnImage(image) })
 	}
 }
 
@@ -272,9 +273,7 @@ func (e *Engaged) held(pid int, follow func(pid int) error) {
 // lists its containers without, and podman writes down what it has.
 func (e *Engaged) aboutCreated(bundle string) {
 	if e.Engine.Name == "podman" {
-		e.about.ID = filepath.Base(filepath.Dir(bundle))
-		storedBy(filepath.Join(bundle, "../../containers.json"), &e.about)
-		storedBy(filepath.Join(bundle, "../../volatile-containers.json"), &e.about)
+		aboutStored(bundle, &e.about)
 		return
 	}
 	e.about.ID = filepath.Base(bundle)
@@ -286,8 +285,16 @@ func (e *Engaged) aboutCreated(bundle string) {
 	}
 }
 
-// storedBy reads of a container what podman's storage writes down of all.
-func storedBy(file string, d *Description) {
+// aboutStored adds what podman's storage knows of the container with that
+// bundle, if it lies in there: .../overlay-containers/ID/userdata.
+func aboutStored(bundle string, d *Description) {
+	id := filepath.Base(filepath.Dir(bundle))
+	for _, name := range []string{"containers.json", "volatile-containers.json"} {
+		storedBy(filepath.Join(bundle, "../..", name), id, d)
+	}
+}
+
+func storedBy(file, id string, d *Description) {
 	raw, err := os.ReadFile(file)
 	var all []struct{ ID, Image, Metadata string }
 	if err != nil || json.Unmarshal(raw, &all) != nil {
@@ -297,8 +304,8 @@ func storedBy(file string, d *Description) {
 		var about struct {
 			Name string `json:"image-name"`
 		}
-		if c.ID == d.ID && json.Unmarshal([]byte(c.Metadata), &about) == nil {
-			d.Image, d.ConfigDigest = about.Name, digest(c.Image)
+		if c.ID == id && json.Unmarshal([]byte(c.Metadata), &about) == nil {
+			d.ID, d.Image, d.ConfigDigest = id, about.Name, digest(c.Image)
 		}
 	}
 }
@@ -379,6 +386,7 @@ func (e *Engaged) running(ctx context.Context) ([]string, error) {
 func (e *Engaged) Wait() (int, error) {
 	code, err := e.guard.wait()
 	e.watch.close()
+	e.asking.Wait()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.failed != nil {

@@ -78,6 +78,10 @@ type Description struct {
 	User         string // uid:gid, or as the image or the user has it
 	Argv         []string
 	Engine       string // its name and version
+	// Of the runtime configuration, where that was read.
+	Annotations     map[string]string
+	Filtered        bool // it has a seccomp filter
+	NoNewPrivileges bool
 }
 
 // ErrNoContainer says that an engine has no such container.
@@ -246,9 +250,22 @@ func taskIn(dir string) (Description, error) {
 // interface write down the image.
 var imageAnnotations = []string{"io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName", "org.opencontainers.image.ref.name"}
 
+// BundleDescription describes the container of an OCI bundle, and, if podman made
+// it, its image.
+func BundleDescription(dir string) (Description, error) {
+	spec, err := readBundle(dir)
+	if err != nil {
+		return Description{}, err
+	}
+	d := specDescription(spec)
+	aboutStored(dir, &d)
+	return d, nil
+}
+
 // specDescription is what a runtime configuration says of its container.
 func specDescription(spec *specs.Spec) Description {
-	d := Description{Argv: spec.Process.Args}
+	d := Description{Argv: spec.Process.Args, Annotations: spec.Annotations, NoNewPrivileges: spec.Process.NoNewPrivileges}
+	d.Filtered = spec.Linux != nil && spec.Linux.Seccomp != nil
 	if u := spec.Process.User; u.UID != 0 || u.GID != 0 {
 		d.User = fmt.Sprintf("%d:%d", u.UID, u.GID)
 	}

@@ -19,3 +19,6 @@ func New(Options) (*Recorder, error) {
 
 // Attach is never called: [New] makes no recorder.
 func (*Recorder) Attach(int) error { return ErrUnavailable }
+
+// Await is never called: [New] makes no recorder.
+func (*Recorder) Await(int) error { return ErrUnavailable }
