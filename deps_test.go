@@ -23,7 +23,7 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/program internal/scmp internal/verify profiles | cli term |
+cmd/profgen:                gen gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/program internal/scmp internal/verify profiles | cli term |
 internal/bench:             gen/evidence internal/record internal/record/ebpf internal/sandbox | sys |
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
@@ -36,6 +36,7 @@ internal/scan:              gen/evidence internal/abi internal/elfx internal/sca
 gen/apparmor:               gen/policy internal/abi templates | | sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
+internal/record/auditlog:   gen/evidence internal/abi | | sys
 internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys |
 internal/record/recordtest: internal/record | |
 
