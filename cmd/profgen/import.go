@@ -119,7 +119,7 @@ func importFile(c *cli.Context, name string, opt auditlog.Options) (evidence.Set
 	strace := report.Method == auditlog.StraceMethod
 	switch {
 	case strace && (opt.Denied || opt.Profile != "" || len(opt.Comms) > 0):
-		return evidence.Set{}, usage("it is strace output: --denied, --profile and --comm choose among audit records")
+		return evidence.Set{}, usage("import %s: it is strace output; --denied, --profile and --comm choose among audit records", name)
 	case len(report.Set.Facts) == 0:
 		return evidence.Set{}, fmt.Errorf("nothing of the workload is in it: 0 records were taken, %d are of others", report.Others)
 	}
