@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ func recordCommand() *cli.Command {
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
 		capAddFlag(),
+		runsFlag(),
 	}
 	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
@@ -56,7 +58,16 @@ func recordAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container")})
+	dir := c.String("output")
+	if c.Int("runs") > 1 {
+		unlock, err := profiledir.Lock(dir)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return recordRuns(c, facts, dir)
+	}
+	rec, err := newRecorder(c, facts)
 	if err != nil {
 		return err
 	}
@@ -66,13 +77,16 @@ func recordAction(c *cli.Context) error {
 		return err
 	}
 	defer done()
-	dir := c.String("output")
 	unlock, err := profiledir.Lock(dir)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	return recordInto(c, dir, run)
+}
+
+func newRecorder(c *cli.Context, facts host.Facts) (*ebpf.Recorder, error) {
+	return ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container")})
 }
 
 // recordInto makes the recording and the files of dir.
@@ -93,7 +107,11 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	}
 	fmt.Fprintf(c.App.ErrWriter, "recorded %d system calls in %s\n",
 		res.Progress.Syscalls, res.Progress.Elapsed.Round(100*time.Millisecond))
-	bundle, err := generate(c, dir, evidence.Merge(before, res.Evidence))
+	set := evidence.Merge(before, res.Evidence.AsRun())
+	if err := profiledir.SaveEvidence(dir, set); err != nil {
+		return err
+	}
+	bundle, err := generate(c, dir, set)
 	if err != nil {
 		return err
 	}
@@ -120,7 +138,7 @@ func checkRecordFlags(c *cli.Context) error {
 	case !contained && !c.IsSet("pid") && c.NArg() == 0:
 		return usage("record: nothing to run: want --image REF, --bundle DIR, --pid N, or a command after --")
 	}
-	if err := checkFlags(c); err != nil {
+	if err := cmp.Or(checkRuns(c), checkFlags(c)); err != nil {
 		return err
 	}
 	if err := gen.Check(generateOptions(c)); err != nil {
@@ -140,6 +158,7 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 	if err != nil {
 		return evidence.Set{}, fmt.Errorf("%w\nprofgen: hint: --fresh starts over", err)
 	}
+	before = before.AsRun() // if it is from before there were runs
 	before.Gaps = slices.DeleteFunc(before.Gaps, func(g evidence.Gap) bool {
 		return g.Kind == evidence.Unfinished || g.Kind == evidence.Unchecked
 	})

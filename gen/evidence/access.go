@@ -215,6 +215,13 @@ func (f Ptrace) basis() Basis     { return f.Basis }
 func (f Mount) basis() Basis      { return f.Basis }
 func (f Resource) basis() Basis   { return f.Basis }
 
+func (f FileAccess) when() Phase { return f.Phase }
+func (f Executed) when() Phase   { return f.Phase }
+func (f Signal) when() Phase     { return f.Phase }
+func (f Ptrace) when() Phase     { return f.Phase }
+func (f Mount) when() Phase      { return f.Phase }
+func (f Resource) when() Phase   { return f.Phase }
+
 func (f FileAccess) key() string {
 	return fmt.Sprintf("4 %q %q %q %t %q %q %q %q %q", f.Path, f.Perms, f.Kind, f.Owner, f.Origin, f.Target, f.Errno, f.Phase, f.Basis)
 }
