@@ -37,14 +37,14 @@ gen/apparmor:               gen/policy internal/abi templates | | sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/auditlog:   gen/evidence internal/abi | | sys
-internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys |
+internal/record/ebpf:       gen/evidence internal/abi internal/host internal/record | ebpf sys |
 internal/record/recordtest: internal/record | |
 
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
-internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
+internal/sandbox:           internal/abi internal/host internal/image internal/sandbox/rootfs | sys |
 
 gen/evidence:               internal/abi | |
 internal/scan/link:         internal/elfx | | internal/image

@@ -20,8 +20,9 @@ type execWatch struct {
 
 // watchExecs calls held with the id of each process that is about to exec one
 // of the programs, which waits until held returns: in /proc it is still what it
-// was before. Programs that do not exist are left out; if none does, that is an
-// error.
+// was before. The caller's own process must not exec them: until its child has, it
+// stands still and could let nobody go. Programs that do not exist are left out;
+// if none does, that is an error.
 func watchExecs(programs []string, held func(pid int)) (*execWatch, error) {
 	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK|unix.FAN_UNLIMITED_QUEUE, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_LARGEFILE)
 	if err != nil {
