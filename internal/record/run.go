@@ -34,6 +34,9 @@ type Run struct {
 
 	Subject evidence.Subject
 	Source  evidence.Source
+	// Describe, if not nil, tells the subject instead, whenever evidence is saved:
+	// what an engine makes is known only once it has made it.
+	Describe func() evidence.Subject
 
 	// Check, if not nil, makes the workload do its work and reports whether it
 	// did. The workload has to pass it before it ends: a recording of one that did
@@ -105,8 +108,12 @@ func (r Run) Do(ctx context.Context) (Result, error) {
 }
 
 func (r Run) evidence(s Snapshot) evidence.Set {
+	subject := r.Subject
+	if r.Describe != nil {
+		subject = r.Describe()
+	}
 	set := evidence.Set{
-		Subjects: []evidence.Subject{r.Subject},
+		Subjects: []evidence.Subject{subject},
 		Sources:  []evidence.Source{r.Source},
 		Facts:    s.Facts,
 		Gaps:     slices.Clone(s.Gaps),
