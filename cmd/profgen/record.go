@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,9 @@ func recordCommand() *cli.Command {
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
 		capAddFlag(),
+		runsFlag(),
 	}
+	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
 	flags = append(flags, driveFlags()...)
 	return &cli.Command{
@@ -33,6 +36,8 @@ func recordCommand() *cli.Command {
 		UsageText: "profgen record -o DIR --image REF [-- ARGS...]\n" +
 			"profgen record -o DIR --bundle DIR [-- ARGS...]\n" +
 			"profgen record -o DIR --pid N\n" +
+			"profgen record -o DIR --container NAME\n" +
+			"profgen record -o DIR --engine docker|podman -- run [OPTIONS] IMAGE [ARGS...]\n" +
 			"profgen record -o DIR -- COMMAND [ARGS...]",
 		Description: "REF is an OCI layout folder (FOLDER or FOLDER:TAG), an OCI or docker save archive, a\n" +
 			"root file system folder, or a reference in a registry.\n\n" +
@@ -53,7 +58,16 @@ func recordAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid")})
+	dir := c.String("output")
+	if c.Int("runs") > 1 {
+		unlock, err := profiledir.Lock(dir)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return recordRuns(c, facts, dir)
+	}
+	rec, err := newRecorder(c, facts)
 	if err != nil {
 		return err
 	}
@@ -63,7 +77,6 @@ func recordAction(c *cli.Context) error {
 		return err
 	}
 	defer done()
-	dir := c.String("output")
 	unlock, err := profiledir.Lock(dir)
 	if err != nil {
 		return err
@@ -72,13 +85,19 @@ func recordAction(c *cli.Context) error {
 	return recordInto(c, dir, run)
 }
 
+func newRecorder(c *cli.Context, facts host.Facts) (*ebpf.Recorder, error) {
+	return ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container")})
+}
+
 // recordInto makes the recording and the files of dir.
 func recordInto(c *cli.Context, dir string, run record.Run) error {
 	before, err := evidenceBefore(c, dir)
 	if err != nil {
 		return err
 	}
+	before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
 	talk := newTalk(c.App.ErrWriter)
+	talk.unpacking(run.Subject.Image)
 	run.Progress = talk.progress
 	run.Save = func(set evidence.Set) error {
 		return profiledir.SaveEvidence(dir, evidence.Merge(before, set))
@@ -90,7 +109,11 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	}
 	fmt.Fprintf(c.App.ErrWriter, "recorded %d system calls in %s\n",
 		res.Progress.Syscalls, res.Progress.Elapsed.Round(100*time.Millisecond))
-	bundle, err := generate(c, dir, evidence.Merge(before, res.Evidence))
+	set := evidence.Merge(before, res.Evidence.AsRun())
+	if err := profiledir.SaveEvidence(dir, set); err != nil {
+		return err
+	}
+	bundle, err := generate(c, dir, set)
 	if err != nil {
 		return err
 	}
@@ -108,12 +131,16 @@ func checkRecordFlags(c *cli.Context) error {
 	switch {
 	case c.String("output") == "":
 		return usage("record: want -o DIR, the profile directory to write")
+	case c.IsSet("engine") || c.IsSet("container"):
+		if err := checkEngineFlags(c); err != nil {
+			return err
+		}
 	case c.IsSet("image") && c.IsSet("bundle"), c.IsSet("pid") && (contained || c.NArg() > 0):
 		return usage("record: want one of --image, --bundle, --pid and a command, not several")
 	case !contained && !c.IsSet("pid") && c.NArg() == 0:
 		return usage("record: nothing to run: want --image REF, --bundle DIR, --pid N, or a command after --")
 	}
-	if err := checkFlags(c); err != nil {
+	if err := cmp.Or(checkRuns(c), checkFlags(c)); err != nil {
 		return err
 	}
 	if err := gen.Check(generateOptions(c)); err != nil {
@@ -122,9 +149,7 @@ func checkRecordFlags(c *cli.Context) error {
 	return nil
 }
 
-// evidenceBefore is the evidence that the recording adds to. Recording again
-// makes up for recordings that were cut off, or whose check failed: what they
-// saw stays, their marks go.
+// evidenceBefore is the evidence that a recording adds to.
 func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 	if c.Bool("fresh") {
 		return evidence.Set{}, nil
@@ -133,10 +158,7 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 	if err != nil {
 		return evidence.Set{}, fmt.Errorf("%w\nprofgen: hint: --fresh starts over", err)
 	}
-	before.Gaps = slices.DeleteFunc(before.Gaps, func(g evidence.Gap) bool {
-		return g.Kind == evidence.Unfinished || g.Kind == evidence.Unchecked
-	})
-	return before, nil
+	return before.AsRun(), nil // if it is from before there were runs
 }
 
 // newRun returns the recording that the flags ask for, and what gives back
@@ -144,6 +166,12 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 func newRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, func(), error) {
 	nothing := func() {}
 	switch {
+	case c.IsSet("container"):
+		run, err := inspectedRun(c, facts, rec)
+		return run, nothing, err
+	case c.IsSet("engine"):
+		run, err := engineRun(c, facts, rec)
+		return run, nothing, err
 	case c.IsSet("image") || c.IsSet("bundle"):
 		return containerRun(c, facts, rec)
 	case c.IsSet("pid"):
@@ -211,10 +239,12 @@ func source(facts host.Facts, runtime string) evidence.Source {
 
 // explain adds to an error what the user needs to know to go on.
 func explain(err error, res record.Result) error {
-	if !errors.Is(err, record.ErrNothing) {
+	switch {
+	case errors.Is(err, record.ErrUnchecked) && !res.Stopped:
+		return fmt.Errorf("%w: it did by itself, with exit code %d; what it said is above", err, res.Code)
+	case !errors.Is(err, record.ErrNothing):
 		return err
-	}
-	if res.Stopped {
+	case res.Stopped:
 		return fmt.Errorf("%w: it was stopped before it made a system call", err)
 	}
 	err = fmt.Errorf("%w: it ended with exit code %d before it began; what it or its runtime said is above", err, res.Code)

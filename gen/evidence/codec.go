@@ -3,6 +3,7 @@ package evidence
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,22 +21,33 @@ const FormatVersion = 1
 const (
 	maxLine  = 64 << 10
 	maxLines = 1 << 20
+	maxSeen  = 1 << 23 // facts times runs
 )
 
 // ErrTruncated says that evidence ends before its end line.
 var ErrTruncated = errors.New("ends before its end line")
 
-// line is one line of the format: exactly one field is set.
+// line is one line of the format: exactly one field is set, besides In.
 type line struct {
 	Header     *header     `json:"evidence,omitempty"`
 	Subject    *Subject    `json:"subject,omitempty"`
 	Source     *Source     `json:"source,omitempty"`
+	Run        *Run        `json:"run,omitempty"`
 	Syscall    *Syscall    `json:"syscall,omitempty"`
 	Capability *Capability `json:"capability,omitempty"`
 	Socket     *Socket     `json:"socket,omitempty"`
+	File       *FileAccess `json:"file,omitempty"`
+	Executed   *Executed   `json:"exec,omitempty"`
+	Signal     *Signal     `json:"signal,omitempty"`
+	Ptrace     *Ptrace     `json:"ptrace,omitempty"`
+	Mount      *Mount      `json:"mount,omitempty"`
+	Resource   *Resource   `json:"resource,omitempty"`
 	Witness    *Witness    `json:"witness,omitempty"`
 	Gap        *Gap        `json:"gap,omitempty"`
 	End        *end        `json:"end,omitempty"`
+	// In says of a fact of a run in which runs it was: indexes of the lines of
+	// runs, from 0 on, rising. Without it, it was in all of them.
+	In *[]int `json:"in,omitempty"`
 }
 
 type header struct {
@@ -48,7 +60,7 @@ type end struct {
 }
 
 // Encode writes s in canonical order as JSON lines: a header, one line a
-// subject, source, fact, witness or gap, and an end line.
+// subject, source, run, fact, witness or gap, and an end line.
 func Encode(w io.Writer, s Set) error {
 	s = s.Normalize()
 	lines := []line{{Header: &header{FormatVersion}}}
@@ -58,8 +70,17 @@ func Encode(w io.Writer, s Set) error {
 	for _, v := range s.Sources {
 		lines = append(lines, line{Source: &v})
 	}
+	for _, v := range s.Runs {
+		lines = append(lines, line{Run: &v})
+	}
+	seen := s.sightings()
 	for _, v := range s.Facts {
-		lines = append(lines, factLine(v))
+		l := factLine(v)
+		if in := seen[v.key()]; len(in) < len(s.Runs) && ofWorkload(v) {
+			in = append([]int{}, in...) // none is [], not null
+			l.In = &in
+		}
+		lines = append(lines, l)
 	}
 	for _, v := range s.Witnesses {
 		lines = append(lines, line{Witness: &v})
@@ -87,6 +108,18 @@ func factLine(f Fact) line {
 		return line{Capability: &f}
 	case Socket:
 		return line{Socket: &f}
+	case FileAccess:
+		return line{File: &f}
+	case Executed:
+		return line{Executed: &f}
+	case Signal:
+		return line{Signal: &f}
+	case Ptrace:
+		return line{Ptrace: &f}
+	case Mount:
+		return line{Mount: &f}
+	case Resource:
+		return line{Resource: &f}
 	}
 	return line{} // the set of facts is closed: the test of every kind fails first
 }
@@ -152,6 +185,9 @@ func (s *Set) add(l line) error {
 	if n := l.kinds(); n != 1 {
 		return fmt.Errorf("%d kinds on one line, want one", n)
 	}
+	if l.In != nil && !l.isFact() {
+		return errors.New("only facts are in runs")
+	}
 	switch {
 	case l.Header != nil:
 		return l.Header.validate()
@@ -159,31 +195,90 @@ func (s *Set) add(l line) error {
 		s.Subjects = append(s.Subjects, *l.Subject)
 	case l.Source != nil:
 		s.Sources = append(s.Sources, *l.Source)
-	case l.Syscall != nil:
-		s.Facts = append(s.Facts, *l.Syscall)
-		return l.Syscall.validate()
-	case l.Capability != nil:
-		s.Facts = append(s.Facts, *l.Capability)
-		return l.Capability.validate()
-	case l.Socket != nil:
-		s.Facts = append(s.Facts, *l.Socket)
-		return validate(l.Socket.Phase, l.Socket.Basis)
+	case l.Run != nil:
+		if len(s.Facts) > 0 || len(s.Runs) >= maxRuns {
+			return fmt.Errorf("run: want at most %d, before all facts", maxRuns)
+		}
+		s.Runs = append(s.Runs, *l.Run)
+		return l.Run.validate()
 	case l.Witness != nil:
 		s.Witnesses = append(s.Witnesses, *l.Witness)
 		return l.Witness.validate()
 	case l.Gap != nil:
 		s.Gaps = append(s.Gaps, *l.Gap)
 		return l.Gap.validate()
+	case l.End == nil:
+		f := l.fact()
+		s.Facts = append(s.Facts, f)
+		return cmp.Or(f.validate(), s.addSightings(f, l.In))
 	}
 	return nil
+}
+
+// addSightings takes in that a fact was in the runs with these indexes; in all of
+// them for nil.
+func (s *Set) addSightings(f Fact, in *[]int) error {
+	if !ofWorkload(f) {
+		if in != nil {
+			return errors.New("only what was observed of the workload is in runs")
+		}
+		return nil
+	}
+	if len(s.Facts)*len(s.Runs) > maxSeen {
+		return fmt.Errorf("more than %d facts of runs", maxSeen)
+	}
+	if in == nil {
+		for i := range s.Runs {
+			s.Runs[i].Facts = append(s.Runs[i].Facts, f)
+		}
+		return nil
+	}
+	last := -1
+	for _, i := range *in {
+		if i <= last || i >= len(s.Runs) {
+			return fmt.Errorf("in %d: want rising indexes of the %d runs", *in, len(s.Runs))
+		}
+		s.Runs[i].Facts = append(s.Runs[i].Facts, f)
+		last = i
+	}
+	return nil
+}
+
+// isFact reports whether the line is of a fact.
+func (l line) isFact() bool {
+	return l.Header == nil && l.Subject == nil && l.Source == nil && l.Run == nil && l.Witness == nil && l.Gap == nil && l.End == nil
+}
+
+// fact returns the fact that l is of.
+func (l line) fact() Fact {
+	switch {
+	case l.Syscall != nil:
+		return *l.Syscall
+	case l.Capability != nil:
+		return *l.Capability
+	case l.Socket != nil:
+		return *l.Socket
+	case l.File != nil:
+		return *l.File
+	case l.Executed != nil:
+		return *l.Executed
+	case l.Signal != nil:
+		return *l.Signal
+	case l.Ptrace != nil:
+		return *l.Ptrace
+	case l.Mount != nil:
+		return *l.Mount
+	}
+	return *l.Resource
 }
 
 // kinds returns how many fields of l are set.
 func (l line) kinds() int {
 	n := 0
 	for _, set := range []bool{
-		l.Header != nil, l.Subject != nil, l.Source != nil, l.Syscall != nil,
-		l.Capability != nil, l.Socket != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
+		l.Header != nil, l.Subject != nil, l.Source != nil, l.Run != nil, l.Syscall != nil,
+		l.Capability != nil, l.Socket != nil, l.File != nil, l.Executed != nil,
+		l.Signal != nil, l.Ptrace != nil, l.Mount != nil, l.Resource != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
 	} {
 		if set {
 			n++

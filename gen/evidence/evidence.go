@@ -48,6 +48,7 @@ const (
 type Set struct {
 	Subjects  []Subject
 	Sources   []Source
+	Runs      []Run
 	Facts     []Fact
 	Witnesses []Witness
 	Gaps      []Gap
@@ -87,8 +88,9 @@ type Source struct {
 
 // Fact is one thing known about the workload. The set of kinds is closed.
 type Fact interface {
-	basis() Basis
+	known() (Basis, Phase)
 	key() string // orders facts; equal keys mean equal facts
+	validate() error
 }
 
 // Syscall is a system call, of one ABI, with or without its arguments.
@@ -146,9 +148,9 @@ type Socket struct {
 	Basis    Basis  `json:"basis"`
 }
 
-func (f Syscall) basis() Basis    { return f.Basis }
-func (f Capability) basis() Basis { return f.Basis }
-func (f Socket) basis() Basis     { return f.Basis }
+func (f Syscall) known() (Basis, Phase)    { return f.Basis, f.Phase }
+func (f Capability) known() (Basis, Phase) { return f.Basis, f.Phase }
+func (f Socket) known() (Basis, Phase)     { return f.Basis, f.Phase }
 
 // Static returns what static analysis says in s: the Reachable facts, the
 // witnesses of them, and the gaps of its kinds. rest is what remains. Subjects
@@ -156,8 +158,10 @@ func (f Socket) basis() Basis     { return f.Basis }
 func (s Set) Static() (static, rest Set) {
 	static = Set{Subjects: s.Subjects, Sources: s.Sources}
 	rest = static
+	rest.Runs = s.Runs
 	for _, f := range s.Facts {
-		into := choose(f.basis() == Reachable, &static, &rest)
+		basis, _ := f.known()
+		into := choose(basis == Reachable, &static, &rest)
 		into.Facts = append(into.Facts, f)
 	}
 	for _, w := range s.Witnesses {
@@ -185,6 +189,7 @@ func Merge(sets ...Set) Set {
 	for _, s := range sets {
 		out.Subjects = append(out.Subjects, s.Subjects...)
 		out.Sources = append(out.Sources, s.Sources...)
+		out.Runs = append(out.Runs, s.Runs...)
 		out.Facts = append(out.Facts, s.Facts...)
 		out.Witnesses = append(out.Witnesses, s.Witnesses...)
 		out.Gaps = append(out.Gaps, s.Gaps...)
@@ -195,10 +200,15 @@ func Merge(sets ...Set) Set {
 // Normalize returns the set in canonical order, each line once. It leaves s as
 // it is.
 func (s Set) Normalize() Set {
+	runs, facts := normalRuns(s.Runs), s.Facts
+	for _, r := range runs {
+		facts = append(slices.Clip(facts), r.Facts...)
+	}
 	return Set{
+		Runs:      runs,
 		Subjects:  unique(s.Subjects, Subject.canonical, Subject.key),
 		Sources:   unique(s.Sources, Source.canonical, Source.key),
-		Facts:     unique(s.Facts, canonicalFact, Fact.key),
+		Facts:     unique(facts, canonicalFact, Fact.key),
 		Witnesses: unique(s.Witnesses, Witness.canonical, Witness.key),
 		Gaps:      unique(s.Gaps, Gap.canonical, Gap.key),
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/profgen/profgen/gen/evidence"
@@ -33,6 +34,9 @@ type Run struct {
 
 	Subject evidence.Subject
 	Source  evidence.Source
+	// Describe, if not nil, tells the subject instead, whenever evidence is saved:
+	// what an engine makes is known only once it has made it.
+	Describe func() evidence.Subject
 
 	// Check, if not nil, makes the workload do its work and reports whether it
 	// did. The workload has to pass it before it ends: a recording of one that did
@@ -104,8 +108,12 @@ func (r Run) Do(ctx context.Context) (Result, error) {
 }
 
 func (r Run) evidence(s Snapshot) evidence.Set {
+	subject := r.Subject
+	if r.Describe != nil {
+		subject = r.Describe()
+	}
 	set := evidence.Set{
-		Subjects: []evidence.Subject{r.Subject},
+		Subjects: []evidence.Subject{subject},
 		Sources:  []evidence.Source{r.Source},
 		Facts:    s.Facts,
 		Gaps:     slices.Clone(s.Gaps),
@@ -224,18 +232,34 @@ func (w *watch) enough(count bool) <-chan time.Time {
 func (w *watch) marks() []evidence.Gap {
 	var out []evidence.Gap
 	if w.run.Check != nil && !w.checked {
-		out = append(out, evidence.Gap{Kind: evidence.Unchecked, Detail: "the workload was not seen to work: its check did not succeed"})
+		out = append(out, evidence.Gap{
+			Kind: evidence.Unchecked, Where: w.run.where(), Detail: "the workload was not seen to work: its check did not succeed",
+		})
 	}
 	if w.lost {
-		out = append(out, unfinished())
+		out = append(out, w.run.unfinished())
 	}
 	return out
 }
 
-func unfinished() evidence.Gap {
+func (r Run) unfinished() evidence.Gap {
 	return evidence.Gap{
-		Kind: evidence.Unfinished, Detail: "the recording was cut off; what came after its last checkpoint is missing",
+		Kind: evidence.Unfinished, Where: r.where(), Detail: "the recording was cut off; what came after its last checkpoint is missing",
 	}
+}
+
+// where names the workload in marks.
+func (r Run) where() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %.200q", r.Subject.Image, strings.Join(r.Subject.Argv, " ")))
+}
+
+// MakesUpFor reports whether a gap of an earlier recording is one no more once
+// this one is done: it marks a recording of the same workload that was cut off,
+// or whose check failed, if this one has a check. If it comes to that again, this
+// one makes marks of its own.
+func (r Run) MakesUpFor(g evidence.Gap) bool {
+	again := g.Kind == evidence.Unfinished || g.Kind == evidence.Unchecked && r.Check != nil
+	return again && g.Where == r.where()
 }
 
 // checkpoint saves what has been seen so far, marked as unfinished, if there
@@ -249,7 +273,7 @@ func (w *watch) checkpoint() error {
 	if !w.look(set) || !sawWorkload(set) {
 		return nil
 	}
-	set.Gaps = append(set.Gaps, unfinished())
+	set.Gaps = append(set.Gaps, w.run.unfinished())
 	return w.run.Save(set)
 }
 

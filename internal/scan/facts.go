@@ -73,9 +73,18 @@ func (a *analysis) facts(set *evidence.Set) {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	for _, k := range keys {
+	args := make([]argument, len(keys))
+	each(len(keys), func(i int) {
+		_, name, _ := strings.Cut(keys[i], "\x00")
+		if name == "socket" || name == "socketpair" {
+			args[i] = a.sockets(byName[keys[i]])
+		} else if index, ok := selectors()[name]; ok {
+			args[i] = a.argument(byName[keys[i]], index)
+		}
+	})
+	for i, k := range keys {
 		arch, name, _ := strings.Cut(k, "\x00")
-		a.fact(set, abi.Arch(arch), name, byName[k])
+		a.fact(set, abi.Arch(arch), name, args[i])
 		set.Witnesses = append(set.Witnesses, a.witness(paths, abi.Arch(arch), name, byName[k]))
 	}
 	for _, u := range a.failed {
@@ -100,9 +109,9 @@ func (a *analysis) callee(c graph.Syscall) (abi.Arch, string) {
 	return arch, name
 }
 
-// fact adds a system call, once for each value of the argument that selects
-// what it does, where those are all known.
-func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, calls []graph.Syscall) {
+// fact adds a system call, once for each way to make it, where those are all
+// known.
+func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, arg argument) {
 	nr, _ := arch.Number(name)
 	plain := evidence.Syscall{Arch: arch, Nr: nr, Name: name, Phase: evidence.Start, Basis: evidence.Reachable}
 	index, ok := selectors()[name]
@@ -110,19 +119,14 @@ func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, calls []g
 		set.Facts = append(set.Facts, plain)
 		return
 	}
-	if name == "socket" || name == "socketpair" {
-		a.sockets(set, plain, calls)
-		return
-	}
-	arg := a.argument(calls, index)
 	if !arg.complete() {
 		set.Facts = append(set.Facts, plain)
 		a.unresolvedArgument(name, index, arg)
 		return
 	}
-	for _, v := range arg.values {
+	for _, way := range arg.ways {
 		f := plain
-		f.Args = []evidence.Arg{{Index: uint8(index), Value: v}}
+		f.Args = way
 		set.Facts = append(set.Facts, f)
 	}
 }

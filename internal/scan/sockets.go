@@ -14,35 +14,25 @@ const socketFlags = 0o2000000 | 0o4000
 // maxTogether is how many types and protocols of one call are told apart.
 const maxTogether = 16
 
-// sockets adds the calls of socket or socketpair with the family, the type and
-// the protocol that go together, as far as they are known: raw sockets take
-// another privilege than others. If a family is not known, the call may be any.
-func (a *analysis) sockets(set *evidence.Set, plain evidence.Syscall, calls []graph.Syscall) {
-	var facts []evidence.Fact
-	var all argument
+// sockets is the family that socket or socketpair is called with, and the type
+// and the protocol that go with it, as far as they are known: raw sockets take
+// another privilege than others.
+func (a *analysis) sockets(calls []graph.Syscall) argument {
+	var out argument
 	for _, c := range calls {
 		for _, r := range a.graph.Together(c, 0, 1, 2) {
 			family := resolved(r[0], 0)
-			all.values = append(all.values, family.values...)
-			all.unresolved = append(all.unresolved, family.unresolved...)
-			if !family.complete() {
-				continue
+			if len(family.values) == 0 && len(family.unresolved) == 0 {
+				family.unresolved = []graph.Unresolved{{Node: c.Node, Site: c.Site, Why: "is never given"}}
 			}
-			for _, args := range combine(family, resolved(r[1], socketFlags), resolved(r[2], 0)) {
-				f := plain
-				f.Args = args
-				facts = append(facts, f)
-			}
+			out.values = append(out.values, family.values...)
+			out.unresolved = append(out.unresolved, family.unresolved...)
+			out.ways = append(out.ways, combine(family, resolved(r[1], socketFlags), resolved(r[2], 0))...)
 		}
 	}
-	slices.Sort(all.values)
-	all.values = slices.Compact(all.values)
-	if !all.complete() {
-		set.Facts = append(set.Facts, plain)
-		a.unresolvedArgument(plain.Name, 0, all)
-		return
-	}
-	set.Facts = append(set.Facts, facts...)
+	slices.Sort(out.values)
+	out.values = slices.Compact(out.values)
+	return out
 }
 
 // resolved is a result to 32 bits, without some of them.

@@ -58,14 +58,14 @@ func (f *Func) sweep(out *insn.Sweep) {
 	f.swept.Do(func() {
 		c := f.Code
 		opt := c.sweepOptions()
-		c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+		c.read(f.Start, f.End, opt, out)
 		for n := 0; out.Cut && !f.exact && n < maxCuts && c.joinNext(f); n++ {
-			c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+			c.read(f.Start, f.End, opt, out)
 		}
 		if out.FallsThrough {
 			if end := c.gapEnd(f.End); end > f.End {
 				f.End = end
-				c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+				c.read(f.Start, f.End, opt, out)
 			} else {
 				f.runsOn = c.startsAt(f.End)
 			}
