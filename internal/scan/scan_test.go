@@ -175,33 +175,53 @@ func main() {
 `
 
 // Symbols are no help that is needed: a stripped Go program gives the same
-// facts.
+// facts, position-independent and with C in it, too.
 func TestStrippedGo(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(goServer), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	facts := map[string][]evidence.Fact{}
-	for name, flags := range map[string]string{"plain": "", "stripped": "-s -w"} {
-		cmd := exec.Command("go", "build", "-ldflags", flags, "-o", name, "main.go")
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, out)
-		}
-		set := reachable(t, filepath.Join(dir, name))
-		facts[name] = set.Facts
+	const small = "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println() }\n" // quick to compile all of
+	for _, mode := range []struct {
+		name, source, cgo, flag string
+		unresolved              int
+	}{
 		// runtime.runPerThreadSyscall repeats what syscall.AllThreadsSyscall is
 		// given on every thread: its number is in memory.
-		if n := unresolved(set); n > 1 {
-			t.Errorf("%s: %d system calls without a number, want at most 1", name, n)
-		}
+		{"plain", goServer, "0", "-buildmode=exe", 1},
+		{"pie", small, "0", "-buildmode=pie", 1},
+		// glibc has one of the kind; and libcap two, which libnss_systemd brings.
+		{"cgo", goServer, "1", "-buildmode=exe", 4},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(mode.source), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			facts := map[string][]evidence.Fact{}
+			for _, flags := range []string{"", "-s -w"} {
+				cmd := exec.Command("go", "build", mode.flag, "-ldflags", flags, "-o", "prog", "main.go")
+				cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED="+mode.cgo)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("go build: %v\n%s", err, out)
+				}
+				set := reachable(t, filepath.Join(dir, "prog"))
+				facts[flags] = set.Facts
+				if n := unresolved(set); n > mode.unresolved {
+					t.Errorf("%q: %d system calls without a number, want at most %d", flags, n, mode.unresolved)
+				}
+			}
+			plain, stripped := syscalls(facts[""]), syscalls(facts["-s -w"])
+			if !slices.Equal(plain, stripped) || len(plain) < 40 {
+				t.Errorf("with symbols %v\nwithout      %v", plain, stripped)
+			}
+			if mode.source == goServer {
+				checkGoServer(t, facts["-s -w"], mode.cgo == "0")
+			}
+		})
 	}
-	plain, stripped := syscalls(facts["plain"]), syscalls(facts["stripped"])
-	if !slices.Equal(plain, stripped) || len(plain) < 40 {
-		t.Errorf("with symbols %v\nwithout      %v", plain, stripped)
-	}
+}
+
+func checkGoServer(t *testing.T, facts []evidence.Fact, pure bool) {
+	t.Helper()
 	has := func(name string) bool {
-		return slices.ContainsFunc(facts["stripped"], func(f evidence.Fact) bool { s, ok := f.(evidence.Syscall); return ok && s.Name == name })
+		return slices.ContainsFunc(facts, func(f evidence.Fact) bool { s, ok := f.(evidence.Syscall); return ok && s.Name == name })
 	}
 	for _, n := range []string{"socket", "bind", "listen", "accept4", "epoll_pwait", "futex", "clone", "write"} {
 		if !has(n) {
@@ -209,7 +229,7 @@ func TestStrippedGo(t *testing.T) {
 		}
 	}
 	for _, n := range []string{"mount", "ptrace", "init_module"} {
-		if has(n) {
+		if pure && has(n) {
 			t.Errorf("a Go HTTP server cannot reach %s", n)
 		}
 	}

@@ -285,9 +285,10 @@ func (w *wrappers) callers(f frame) {
 	}
 }
 
+// known reports whether a value is numbers, and what callers know.
 func known(v value.Value) bool {
-	_, ok := v.Known()
-	return ok
+	atoms, ok := v.Known()
+	return ok && !slices.ContainsFunc(atoms, func(a value.Atom) bool { return a.Kind == value.Frame || a.Kind == value.Global })
 }
 
 // lift puts a value of a function in terms of the caller at site. Constants of
