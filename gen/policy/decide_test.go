@@ -18,6 +18,12 @@ func granted(name, in string) evidence.Capability {
 	return evidence.Capability{Cap: name, Arch: abi.X8664, Syscall: in, Granted: true, Phase: evidence.Start, Basis: evidence.Observed}
 }
 
+func unaudited(name, in string) evidence.Capability {
+	f := granted(name, in)
+	f.Unaudited = true
+	return f
+}
+
 func decide(t *testing.T, facts ...evidence.Fact) policy.Policy {
 	t.Helper()
 	p, err := policy.Decide(evidence.Set{Facts: append(facts, call("read"))}, policy.Options{})
@@ -55,6 +61,11 @@ func TestWhichChecksAreNeeds(t *testing.T) {
 		{"bits lost on write", []evidence.Fact{granted("CAP_FSETID", "write"), granted("CAP_FSETID", "chown")}, ""},
 		{"inheritable set", []evidence.Fact{granted("CAP_SETPCAP", "capset")}, ""},
 		{"bounding set", []evidence.Fact{granted("CAP_SETPCAP", "prctl")}, "CAP_SETPCAP"},
+		{"names of trusted attributes", []evidence.Fact{granted("CAP_SYS_ADMIN", "listxattr")}, ""},
+		{"who may write to /proc/sys/net", []evidence.Fact{granted("CAP_NET_ADMIN", "openat")}, ""},
+		{"a probe", []evidence.Fact{unaudited("CAP_SYS_PTRACE", "read"), unaudited("CAP_IPC_LOCK", "io_uring_setup")}, ""},
+		{"a need that is not audited", []evidence.Fact{unaudited("CAP_SYS_RESOURCE", "write")}, "CAP_SYS_RESOURCE"},
+		{"a filter without no_new_privs", []evidence.Fact{unaudited("CAP_SYS_ADMIN", "seccomp")}, "CAP_SYS_ADMIN"},
 		{"a namespace of its own", []evidence.Fact{evidence.Capability{
 			Cap: "CAP_SYS_ADMIN", Arch: abi.X8664, Syscall: "mount", Granted: true, Nested: true, Phase: evidence.Start, Basis: evidence.Observed,
 		}}, ""},

@@ -36,6 +36,12 @@ func argspec(arch abi.Arch, name string) recorderArgspec {
 		return recorderArgspec{Kind: recorderArgsKindARGS_CLONE3, Max: tuplesMax}
 	case "socketcall":
 		return recorderArgspec{Kind: recorderArgsKindARGS_SOCKETCALL, Max: tuplesMax}
+	case "accept", "accept4":
+		return recorderArgspec{Kind: recorderArgsKindARGS_ACCEPT}
+	case "listen":
+		return recorderArgspec{Kind: recorderArgsKindARGS_LISTEN, Max: tuplesMax}
+	case "bind":
+		return recorderArgspec{Kind: recorderArgsKindARGS_BIND, Max: tuplesMax}
 	}
 	args := arch.Arguments(name)
 	if args == nil {
@@ -46,6 +52,16 @@ func argspec(arch abi.Arch, name string) recorderArgspec {
 		s.Index[i], s.Mask[i] = a.Index, a.Mask
 	}
 	return s
+}
+
+// filtered reports whether what is recorded of a call are its arguments, and not
+// what they stand for.
+func (s recorderArgspec) filtered() bool {
+	switch s.Kind {
+	case recorderArgsKindARGS_PLAIN, recorderArgsKindARGS_CLONE3, recorderArgsKindARGS_SOCKETCALL:
+		return true
+	}
+	return false
 }
 
 // argspecs returns the table that the programs look up calls of an ABI in, so
@@ -93,4 +109,27 @@ func (t recorderTuple) socket(name string) (evidence.Socket, bool) {
 		Family: uint32(v[0]), Type: uint32(v[1]), Protocol: uint32(v[2]),
 		Phase: phases(t.Call.Phase), Basis: evidence.Observed,
 	}, true
+}
+
+// Protocols that ports are of: include/uapi/linux/in.h. Only sockets of MPTCP
+// that are listened on are seen under its number.
+const (
+	ipprotoTCP   = 6
+	ipprotoUDP   = 17
+	ipprotoMPTCP = 262
+)
+
+// ports returns the ports that were listened on in a call with spec.
+func (s seen) ports(c recorderCall, spec recorderArgspec) []evidence.Fact {
+	if spec.Kind != recorderArgsKindARGS_LISTEN && spec.Kind != recorderArgsKindARGS_BIND {
+		return nil
+	}
+	kinds := map[uint64]evidence.ResourceKind{ipprotoTCP: evidence.TCPPort, ipprotoMPTCP: evidence.TCPPort, ipprotoUDP: evidence.UDPPort}
+	var out []evidence.Fact
+	for _, t := range s.tuples[c] {
+		if kind, ok := kinds[t.V[0]]; ok {
+			out = append(out, evidence.Resource{Kind: kind, Value: t.V[1], Phase: phases(c.Phase), Basis: evidence.Observed})
+		}
+	}
+	return out
 }
