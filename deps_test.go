@@ -43,7 +43,7 @@ internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link 
 
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
-internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
+internal/sandbox:           gen/evidence internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
 
 gen/evidence:               internal/abi | |
 internal/scan/link:         internal/elfx | | internal/image
