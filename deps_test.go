@@ -37,7 +37,7 @@ gen/apparmor:               gen/policy internal/abi templates | | sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys |
-internal/record/recordtest: internal/record | |
+internal/record/recordtest: gen/evidence internal/record | |
 
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 

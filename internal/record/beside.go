@@ -9,8 +9,8 @@ import (
 )
 
 // Together returns what does all of the given side by side and is done when each
-// is; nil of nothing. Those that are nil do not count. Its error is of all that
-// failed; one that fails ends the others.
+// is; nil of nothing. Those that are nil do not count. The first that fails ends
+// the others, and its error is returned.
 func Together(all ...func(context.Context) error) func(context.Context) error {
 	all = slices.DeleteFunc(slices.Clone(all), func(f func(context.Context) error) bool { return f == nil })
 	if len(all) == 0 {

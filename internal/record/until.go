@@ -17,14 +17,18 @@ func Until(try func(context.Context) ([]byte, error), within time.Duration) func
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
+		failed, said := ctx.Err(), []byte(nil)
 		for {
 			out, err := try(ctx)
 			if err == nil {
 				return nil
 			}
+			if failed == nil || ctx.Err() == nil { // else it was the end that ended it
+				failed, said = err, out
+			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("the check did not succeed within %s: %w: %.300s", within, err, bytes.TrimSpace(out))
+				return fmt.Errorf("the check did not succeed within %s: %w: %.300s", within, failed, bytes.TrimSpace(said))
 			case <-time.After(pause):
 			}
 		}

@@ -100,10 +100,15 @@ func (h Health) Wait(ctx context.Context, exec func(context.Context, []string) (
 	limit := max(h.patience(), least)
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	var failed error
+	var said []byte
 	for {
 		out, err := h.once(within, exec)
 		if err == nil {
 			return nil
+		}
+		if failed == nil || within.Err() == nil { // else it was the end that ended it
+			failed, said = err, out
 		}
 		if errors.Is(err, errEnded) {
 			<-ctx.Done() // who waits for the container will notice
@@ -115,7 +120,7 @@ func (h Health) Wait(ctx context.Context, exec func(context.Context, []string) (
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("the image's HEALTHCHECK did not succeed within %s: %w: %.300s", limit, err, out)
+			return fmt.Errorf("the image's HEALTHCHECK did not succeed within %s: %w: %.300s", limit, failed, said)
 		case <-time.After(min(h.Interval, time.Second)):
 		}
 	}
