@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -91,12 +93,23 @@ static void steps(void)
 	}
 }
 
+// filter loads a filter that allows everything, which without no_new_privs
+// takes a capability.
+static void filter(void)
+{
+	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog prog = {1, code};
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*act)(void);
-	} acts[] = {{"args", args}, {"ports", ports}, {"acceptor", acceptor}, {"steps", steps}};
+	} acts[] = {{"args", args}, {"ports", ports}, {"acceptor", acceptor}, {"steps", steps}, {"filter", filter}};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(acts) / sizeof(acts[0]); i++)
 		if (strcmp(argv[1], acts[i].name) == 0) {
