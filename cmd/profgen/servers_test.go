@@ -3,9 +3,15 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/profgen/profgen/internal/profiledir"
 )
 
 // server is an image that serves, and a client that asks it what it is for.
@@ -33,6 +39,7 @@ func TestServers(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "profile")
 			profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port))
+			t.Run("nothing of the runtime's", func(t *testing.T) { refusesRuntimesCalls(t, dir) })
 			for _, runtime := range []string{"runc", "crun"} {
 				t.Run("20 of 20 with "+runtime, func(t *testing.T) {
 					out := profgen(t, "verify", dir, "--runs", "20", "--runtime", runtime,
@@ -43,6 +50,41 @@ func TestServers(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// bystanding is a call that nothing in the images makes, and that chrt does.
+const bystanding = "sched_getscheduler"
+
+// startBystander has a process of this host make the bystanding call again and
+// again.
+func startBystander(t *testing.T) (end func()) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "while chrt -p $$ >/dev/null; do sleep 0.01; done")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		cmd.Process.Kill()
+		if err := cmd.Wait(); cmd.ProcessState.Exited() {
+			t.Fatalf("the bystander ended by itself: %v", err)
+		}
+	}
+}
+
+// refusesRuntimesCalls checks that what the runtime does to make a container
+// has not come into the profile.
+func refusesRuntimesCalls(t *testing.T, dir string) {
+	enforced, err := profiledir.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range enforced.Seccomp.Syscalls {
+		for _, name := range []string{"mount", "umount2", "pivot_root", "setns", "unshare", "keyctl", "sethostname", "seccomp"} {
+			if rule.Action == specs.ActAllow && slices.Contains(rule.Names, name) {
+				t.Errorf("%s is allowed", name)
+			}
+		}
 	}
 }
 

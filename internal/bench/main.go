@@ -45,7 +45,7 @@ func run(ctx context.Context) (bool, error) {
 		return false, errors.New("recording takes root")
 	}
 	calls := shortCalls()
-	all := append(calls, redis())
+	all := append(calls, redis()...)
 	for i := range all {
 		if err := all[i].measure(ctx); err != nil {
 			return false, fmt.Errorf("%s: %w", all[i].work, err)
