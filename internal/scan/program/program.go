@@ -40,6 +40,7 @@ type Config struct {
 	Env             []string // NAME=value, in order
 	User            string   // user[:group], names or numbers; "" is root
 	WorkingDir      string   // "" is /
+	Healthcheck     []string // as in the image: CMD and arguments, or CMD-SHELL and a line for Shell
 }
 
 // Program is an ELF file that may be exec'd.
@@ -187,7 +188,19 @@ func (f *Finder) Start() error {
 	if err := o.failure(); err != nil {
 		return fmt.Errorf("%s %s: %w", root, argv[0], err)
 	}
+	f.healthcheck()
 	return nil
+}
+
+// healthcheck takes what the engine runs in the container to see how it is.
+func (f *Finder) healthcheck() {
+	test, why := f.config.Healthcheck, "HEALTHCHECK"
+	switch {
+	case len(test) > 1 && test[0] == "CMD":
+		f.Exec(test[1], test[1:], why)
+	case len(test) > 1 && test[0] == "CMD-SHELL":
+		f.ShellLine(test[1], why)
+	}
 }
 
 // Exec takes a program that other code is known to exec, as execvp(3) finds
