@@ -84,7 +84,7 @@ func (a *analysis) starts(s starter, r graph.Result, e *execs) {
 	for _, u := range r.Unresolved {
 		o := u.Node.Func.Code.Object
 		at := where(o.Path, u.Site)
-		if e.libc[o] && !u.Node.Escapes || e.again(at, "") {
+		if e.libc[o] && !u.Node.Escapes || a.onlyLinks(o) || e.again(at, "") {
 			continue
 		}
 		a.gap(evidence.UnresolvedExec, at, s.name+" of a program whose name "+u.Why)
@@ -92,6 +92,13 @@ func (a *analysis) starts(s starter, r graph.Result, e *execs) {
 	if s.shell && len(r.Constants)+len(r.Unresolved) > 0 {
 		a.add(a.finder.Exec("/bin/sh", []string{"sh", "-c", ":"}, a.program.Path+": "+s.name+"(3)"))
 	}
+}
+
+// onlyLinks reports whether an object is glibc's dynamic linker, at work for a
+// program. It execs only where it is itself what is started (ld.so(8)), and then
+// its arguments say what.
+func (a *analysis) onlyLinks(o *link.Object) bool {
+	return o == a.link.Interp && strings.HasPrefix(path.Base(o.Path), "ld-linux")
 }
 
 // again reports whether something was told before, and that it was now.
