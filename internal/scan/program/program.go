@@ -113,6 +113,9 @@ type Finder struct {
 	runs         map[string]bool // ways to run a script, by key
 	contexts     map[string]int  // how many of them a script has
 	queue        []*run
+	ran          []*run                     // that were analysed
+	inherited    map[string]*variable       // what scripts export, by name
+	stale        bool                       // there is more of it than those that ran knew
 	parsed       map[string]parsed          // scripts, by language, name and text
 	programs     map[string]map[string]*use // by path, then by arguments
 	fresh        map[string]bool            // paths found since the last call of Exec
@@ -149,6 +152,7 @@ func New(files Files, config Config) *Finder {
 		gaps:         map[Gap]bool{},
 		interpreters: map[Interpreter]*node{},
 		loader:       map[string]bool{},
+		inherited:    map[string]*variable{},
 	}
 	for _, v := range config.Env {
 		if name, value, ok := strings.Cut(v, "="); ok {
@@ -304,11 +308,24 @@ func commonPrefix(a, b []string) []string {
 // gap notes what is not known.
 func (f *Finder) gap(kind Kind, where, what string) { f.gaps[Gap{kind, where, what}] = true }
 
-// drain runs scripts until there are no more.
+// drain runs scripts until there are no more, and none that does not know what
+// others export.
 func (f *Finder) drain() {
-	for len(f.queue) > 0 {
-		r := f.queue[0]
-		f.queue = f.queue[1:]
-		f.analyse(r)
+	for round := 0; ; round++ {
+		for len(f.queue) > 0 {
+			r := f.queue[0]
+			f.queue = f.queue[1:]
+			f.analyse(r)
+			f.ran = append(f.ran, r)
+		}
+		if !f.stale {
+			return
+		}
+		f.stale = false
+		if round == maxRounds {
+			f.gap(Limit, f.ran[0].name, "scripts that export to scripts that export, more often than is followed")
+			return
+		}
+		f.queue, f.ran = f.ran, nil
 	}
 }

@@ -209,7 +209,15 @@ func (f *Finder) wrapped(from origin, w *wrapper, argv args, depth int) {
 		return
 	}
 	rest = rest.from(w.before)
-	for w.assign && len(rest) > 0 && strings.Contains(rest[0].text, "=") {
+	for w.assign && len(rest) > 0 {
+		name, value, ok := strings.Cut(rest[0].text, "=")
+		if !ok {
+			break
+		}
+		f.inherit(name, arg{text: value, open: rest[0].open}, false)
+		if strings.HasPrefix(name, "LD_") {
+			f.loaderValue(name, args{{text: value, open: rest[0].open}}, from.where)
+		}
 		rest = rest[1:]
 	}
 	f.reportExec(from, rest, depth+1)
