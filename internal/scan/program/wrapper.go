@@ -220,7 +220,11 @@ func (f *Finder) wrapped(from origin, w *wrapper, argv args, depth int) {
 		}
 		rest = rest[1:]
 	}
-	f.reportExec(from, rest, depth+1)
+	o := f.exec(from, rest, depth+1)
+	if o.failure() != nil && len(opt.values) > 0 {
+		o.computed = true // its options may be others than those in the table
+	}
+	f.reportOutcome(from, o)
 }
 
 // optionAfter returns the value of an option that may also stand behind the
@@ -234,7 +238,10 @@ func optionAfter(o options, before int, names ...string) (arg, bool) {
 
 // reportExec execs a command, and notes here what is not found.
 func (f *Finder) reportExec(from origin, argv args, depth int) {
-	o := f.exec(from, argv, depth)
+	f.reportOutcome(from, f.exec(from, argv, depth))
+}
+
+func (f *Finder) reportOutcome(from origin, o outcome) {
 	o.report(f, from.where)
 	if o.computed {
 		f.gap(Computed, from.where, from.label)
