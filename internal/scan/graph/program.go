@@ -56,7 +56,8 @@ type Program struct {
 	todo   []*Node // reached, and not yet followed
 	data   map[*Code]*touched
 	binds  map[bindKey]*binding
-	later  []*binding // those that may get further definitions, in the order in which they were asked for
+	unseen []*link.Object // objects that were loaded since symbols were last bound
+	later  []*binding     // those that may get further definitions, in the order in which they were asked for
 	rooted map[*link.Object]bool
 	now    Edge // how what is reached now is reached
 }
@@ -143,9 +144,7 @@ func (p *Program) Load(codes *Codes) {
 			p.data[c] = &touched{slots: make([]bool, len(c.slots)), sections: map[uint64]bool{}}
 		}
 	}
-	if len(fresh) > 0 {
-		p.bindAgain()
-	}
+	p.unseen = append(p.unseen, fresh...)
 }
 
 // Start makes live what runs when the program starts: its entry point, ld.so's,
@@ -237,6 +236,7 @@ func (p *Program) export(d link.Definition) {
 
 // Run follows everything live to a fix-point. Linear in the code that is live.
 func (p *Program) Run(ctx context.Context) error {
+	p.bindAgain()
 	var buffers sync.Pool
 	for len(p.todo) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -351,12 +351,18 @@ func (p *Program) bind(c *Code, symbol int, u use) {
 // bindAgain looks for what symbols are bound to in objects that were opened
 // since they were first used.
 func (p *Program) bindAgain() {
+	unseen := p.unseen
+	p.unseen = nil
 	for _, b := range p.later {
-		defs, _ := p.Link.Bind(b.key.obj, b.key.obj.File.Symbols[b.key.symbol])
-		fresh := slices.DeleteFunc(slices.Clone(defs), func(d link.Definition) bool { return slices.Contains(b.defs, d) })
-		b.defs = defs
-		for _, u := range b.uses {
-			p.used(u, fresh)
+		for _, o := range unseen {
+			d, ok := o.Match(b.key.obj.File.Symbols[b.key.symbol])
+			if !ok || slices.Contains(b.defs, d) {
+				continue
+			}
+			b.defs = append(b.defs, d)
+			for _, u := range b.uses {
+				p.used(u, []link.Definition{d})
+			}
 		}
 	}
 }

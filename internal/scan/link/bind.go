@@ -39,7 +39,7 @@ func (p *Program) Bind(from *Object, sym elfx.Symbol) (defs []Definition, later 
 		return []Definition{{from, sym}}, false
 	}
 	for _, o := range p.Objects[:p.started] {
-		if d, ok := o.match(sym); ok {
+		if d, ok := o.Match(sym); ok {
 			if sym.Defined && o != from && slices.Contains(p.Objects[p.started:], from) {
 				return []Definition{d, {from, sym}}, false // RTLD_DEEPBIND prefers its own
 			}
@@ -47,7 +47,7 @@ func (p *Program) Bind(from *Object, sym elfx.Symbol) (defs []Definition, later 
 		}
 	}
 	for _, o := range p.Objects[p.started:] {
-		if d, ok := o.match(sym); ok {
+		if d, ok := o.Match(sym); ok {
 			defs = append(defs, d)
 		}
 	}
@@ -57,10 +57,10 @@ func (p *Program) Bind(from *Object, sym elfx.Symbol) (defs []Definition, later 
 	return defs, true
 }
 
-// match looks for the definition of a symbol in one object: of the same
+// Match looks for the definition of a symbol in one object: of the same
 // version; of any if the object has no versions; the default one for whoever
 // asks for none.
-func (o *Object) match(sym elfx.Symbol) (Definition, bool) {
+func (o *Object) Match(sym elfx.Symbol) (Definition, bool) {
 	best := -1
 	for _, i := range o.index()[sym.Name] {
 		d := &o.File.Symbols[i]
