@@ -76,7 +76,7 @@ func TestObservedIsReachable(t *testing.T) {
 	layout := testImages(t)
 	for _, w := range workloads {
 		t.Run(w.image, func(t *testing.T) {
-			static := scanned(t, layout+":"+w.image)
+			static := derived(t, layout+":"+w.image)
 			calls := w.observe(t, layout)
 			for _, name := range strings.Fields(w.sees) {
 				if !calls.has(name) {
@@ -108,7 +108,7 @@ func TestModulesAreReachable(t *testing.T) {
 		{"lighttpd", "pwrite64", "usr/lib/lighttpd/mod_dirlisting.so"},
 		{"node", "pkey_alloc", ""},
 	} {
-		set := scanned(t, layout+":"+tc.image)
+		set := derived(t, layout+":"+tc.image)
 		i := slices.IndexFunc(set.Witnesses, func(w evidence.Witness) bool { return w.Syscall == tc.call })
 		if i < 0 {
 			t.Errorf("%s: no witness of %s", tc.image, tc.call)
@@ -120,7 +120,7 @@ func TestModulesAreReachable(t *testing.T) {
 			t.Errorf("%s: %s is reached as %s, %+v; want a plugin, and through %s", tc.image, tc.call, w.Tier, w.Path, tc.object)
 		}
 	}
-	calls := newReach(scanned(t, layout+":apache")).facts
+	calls := newReach(derived(t, layout+":apache")).facts
 	for _, name := range []string{"accept", "accept4", "epoll_wait", "listen", "umask"} {
 		if len(calls[name]) == 0 {
 			t.Errorf("apache: %s is not reachable; its MPM, a module, makes it", name)
@@ -152,8 +152,8 @@ func TestScanAlone(t *testing.T) {
 	}
 }
 
-// scanned is the evidence of scanning an image.
-func scanned(t *testing.T, ref string) evidence.Set {
+// derived is the evidence of scanning an image.
+func derived(t *testing.T, ref string) evidence.Set {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "scan")
 	profgen(t, "scan", "--allow-incomplete", "-o", dir, ref)

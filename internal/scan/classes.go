@@ -137,7 +137,9 @@ func (a *analysis) gconvModules(o *link.Object) []string {
 	}
 	var out []string
 	for _, dir := range dirs {
-		for _, p := range a.image.objectsIn(strings.TrimPrefix(dir, "/")) {
+		found := a.image.objectsIn(strings.TrimPrefix(dir, "/"))
+		a.warm(found)
+		for _, p := range found {
 			out = append(out, "/"+p)
 		}
 	}

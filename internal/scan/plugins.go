@@ -28,12 +28,14 @@ func (a *analysis) plugins(ctx context.Context) error {
 		a.askDlopen()
 		a.askDlsym()
 		a.classes()
+		a.phase(Reach)
 		if err := a.graph.Run(ctx); err != nil {
 			return err
 		}
 		if a.link.Full {
 			a.gap(evidence.Unreadable, a.link.Exe.Path, "loads more objects than are analysed")
 		}
+		a.phase(Plugins)
 		if a.work == before {
 			return nil
 		}
@@ -152,6 +154,7 @@ func (a *analysis) unknownPlugin(n *graph.Node, site uint64, why string) {
 	a.unknown[o.Path] = true
 	a.work++
 	taken := a.modulesFor(o)
+	a.warm(taken)
 	for _, m := range taken {
 		a.open(o, "/"+m)
 	}
