@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -63,8 +64,12 @@ func (g Gap) canonical() Gap {
 // canonicalFact returns f with what has no order in order, so that facts of one
 // key are equal.
 func canonicalFact(f Fact) Fact {
-	if f, ok := f.(Syscall); ok {
+	switch f := f.(type) {
+	case Syscall:
 		f.Args = sortedArgs(f.Args)
+		return f
+	case Mount:
+		f.Flags = slices.Compact(slices.Sorted(slices.Values(f.Flags))) // nil for none
 		return f
 	}
 	return f

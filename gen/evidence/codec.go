@@ -33,6 +33,12 @@ type line struct {
 	Syscall    *Syscall    `json:"syscall,omitempty"`
 	Capability *Capability `json:"capability,omitempty"`
 	Socket     *Socket     `json:"socket,omitempty"`
+	File       *FileAccess `json:"file,omitempty"`
+	Executed   *Executed   `json:"exec,omitempty"`
+	Signal     *Signal     `json:"signal,omitempty"`
+	Ptrace     *Ptrace     `json:"ptrace,omitempty"`
+	Mount      *Mount      `json:"mount,omitempty"`
+	Resource   *Resource   `json:"resource,omitempty"`
 	Witness    *Witness    `json:"witness,omitempty"`
 	Gap        *Gap        `json:"gap,omitempty"`
 	End        *end        `json:"end,omitempty"`
@@ -87,6 +93,18 @@ func factLine(f Fact) line {
 		return line{Capability: &f}
 	case Socket:
 		return line{Socket: &f}
+	case FileAccess:
+		return line{File: &f}
+	case Executed:
+		return line{Executed: &f}
+	case Signal:
+		return line{Signal: &f}
+	case Ptrace:
+		return line{Ptrace: &f}
+	case Mount:
+		return line{Mount: &f}
+	case Resource:
+		return line{Resource: &f}
 	}
 	return line{} // the set of facts is closed: the test of every kind fails first
 }
@@ -159,23 +177,41 @@ func (s *Set) add(l line) error {
 		s.Subjects = append(s.Subjects, *l.Subject)
 	case l.Source != nil:
 		s.Sources = append(s.Sources, *l.Source)
-	case l.Syscall != nil:
-		s.Facts = append(s.Facts, *l.Syscall)
-		return l.Syscall.validate()
-	case l.Capability != nil:
-		s.Facts = append(s.Facts, *l.Capability)
-		return l.Capability.validate()
-	case l.Socket != nil:
-		s.Facts = append(s.Facts, *l.Socket)
-		return validate(l.Socket.Phase, l.Socket.Basis)
 	case l.Witness != nil:
 		s.Witnesses = append(s.Witnesses, *l.Witness)
 		return l.Witness.validate()
 	case l.Gap != nil:
 		s.Gaps = append(s.Gaps, *l.Gap)
 		return l.Gap.validate()
+	case l.End == nil:
+		f := l.fact()
+		s.Facts = append(s.Facts, f)
+		return f.validate()
 	}
 	return nil
+}
+
+// fact returns the fact that l is of.
+func (l line) fact() Fact {
+	switch {
+	case l.Syscall != nil:
+		return *l.Syscall
+	case l.Capability != nil:
+		return *l.Capability
+	case l.Socket != nil:
+		return *l.Socket
+	case l.File != nil:
+		return *l.File
+	case l.Executed != nil:
+		return *l.Executed
+	case l.Signal != nil:
+		return *l.Signal
+	case l.Ptrace != nil:
+		return *l.Ptrace
+	case l.Mount != nil:
+		return *l.Mount
+	}
+	return *l.Resource
 }
 
 // kinds returns how many fields of l are set.
@@ -183,7 +219,8 @@ func (l line) kinds() int {
 	n := 0
 	for _, set := range []bool{
 		l.Header != nil, l.Subject != nil, l.Source != nil, l.Syscall != nil,
-		l.Capability != nil, l.Socket != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
+		l.Capability != nil, l.Socket != nil, l.File != nil, l.Executed != nil,
+		l.Signal != nil, l.Ptrace != nil, l.Mount != nil, l.Resource != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
 	} {
 		if set {
 			n++

@@ -35,6 +35,15 @@ func every() evidence.Set {
 			evidence.Syscall{Arch: abi.X8664, Nr: 41, Name: "socket", Args: []evidence.Arg{{Index: 0, Value: 2}}, Phase: evidence.Start, Basis: evidence.Observed},
 			evidence.Capability{Cap: "CAP_CHOWN", Arch: abi.X8664, Syscall: "chown", Granted: true, Overridden: true, Phase: evidence.Serve, Basis: evidence.Observed},
 			evidence.Socket{Family: 2, Type: 1, Protocol: 6, Phase: evidence.Start, Basis: evidence.Observed},
+			evidence.FileAccess{
+				Path: "/srv/a\xff", Perms: "rl", Kind: evidence.Regular, Owner: true, Origin: evidence.FromItself, Target: "/srv/b", Errno: "EXDEV",
+				Phase: evidence.Serve, Basis: evidence.Observed,
+			},
+			evidence.Executed{Path: "/usr/bin/web", By: "/bin/sh", Phase: evidence.Start, Basis: evidence.Observed},
+			evidence.Signal{Number: 15, Peer: evidence.Within, Phase: evidence.Stop, Basis: evidence.Observed},
+			evidence.Ptrace{Access: "read", Peer: evidence.Outside, Phase: evidence.Serve, Basis: evidence.Observed},
+			evidence.Mount{Op: "mount", FSType: "tmpfs", Source: "/dev/sda", Target: "/mnt", Flags: []string{"nosuid", "ro"}, Phase: evidence.Start, Basis: evidence.Observed},
+			evidence.Resource{Kind: evidence.Pids, Value: 12, Phase: evidence.Serve, Basis: evidence.Observed},
 		},
 		Witnesses: []evidence.Witness{
 			{
@@ -73,7 +82,7 @@ func TestEveryKind(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, every()) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, every())
 	}
-	for _, kind := range []string{"evidence", "subject", "source", "syscall", "capability", "socket", "witness", "gap", "end"} {
+	for _, kind := range []string{"evidence", "subject", "source", "syscall", "capability", "socket", "file", "exec", "signal", "ptrace", "mount", "resource", "witness", "gap", "end"} {
 		if !bytes.Contains(b, []byte("\n{\""+kind+"\":")) && !bytes.HasPrefix(b, []byte("{\""+kind+"\":")) {
 			t.Errorf("no line of kind %s in %s", kind, b)
 		}
@@ -109,9 +118,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"kind":"unknown-syscall"`, `"kind":"shrug"`, `gap "shrug"`},
 		{`"version":1`, `"version":2`, "reads format 1"},
 		{`"family"`, `"flavour"`, "written by a newer profgen"},
-		{`{"gap"`, `{"mount"`, "written by a newer profgen"},
+		{`{"gap"`, `{"quota"`, "written by a newer profgen"},
 		{`{"evidence":{"version":1}}` + "\n", "", "the first line"},
-		{`{"lines":10}}`, `{"lines":6}}`, "counts 6 lines, there are 10"},
+		{`{"lines":16}}`, `{"lines":6}}`, "counts 6 lines, there are 16"},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{`, "want a system call or a capability"},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"sokcet",`, `no system call "sokcet"`},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"socket","capability":"CAP_CHOWN",`, "not both"},
@@ -122,7 +131,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"basis":"reachable","program"`, `"basis":"felt","program"`, `basis "felt"`},
 		{`"syscall":"openat"`, `"syscall":"opanet"`, `no kernel has system call "opanet"`},
 		{`"count":3`, `"covered":true`, "only those of static analysis"},
-		{`{"lines":10}}`, `{"lines":10}}` + "\n{}", "text after the end line"},
+		{`{"lines":16}}`, `{"lines":16}}` + "\n{}", "text after the end line"},
 		{`{"gap":`, `{"socket":{"family":1,"type":1,"phase":"start","basis":"observed"},"gap":`, "2 kinds on one line"},
 		{`{"gap":`, "{}\n" + `{"gap":`, "0 kinds on one line"},
 		{`{"gap":`, "{}{}\n" + `{"gap":`, "more than one value"},

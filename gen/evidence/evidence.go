@@ -89,6 +89,7 @@ type Source struct {
 type Fact interface {
 	basis() Basis
 	key() string // orders facts; equal keys mean equal facts
+	validate() error
 }
 
 // Syscall is a system call, of one ABI, with or without its arguments.

@@ -44,8 +44,27 @@ func (r random) syscall() evidence.Syscall {
 	return f
 }
 
+func (r random) path() evidence.Path {
+	return pick[evidence.Path](r, "/", "/a", "/a b/\\x", "/\xff\n\u2028", "/ünïcode", "/\ufffd")
+}
+
 func (r random) fact() evidence.Fact {
-	switch r.IntN(3) {
+	switch r.IntN(9) {
+	case 3:
+		return evidence.FileAccess{
+			Path: r.path(), Perms: pick(r, "r", "rw", "mx", "l"), Kind: pick(r, "", evidence.Regular), Owner: r.IntN(2) == 0,
+			Origin: pick(r, "", evidence.FromImage, evidence.FromItself), Errno: pick(r, "", "EACCES"), Phase: r.phase(), Basis: r.basis(),
+		}
+	case 4:
+		return evidence.Executed{Path: r.path(), By: pick(r, "", r.path()), Phase: r.phase(), Basis: r.basis()}
+	case 5:
+		return evidence.Signal{Number: pick[uint32](r, 0, 9, 15), Peer: pick(r, evidence.Itself, evidence.Within), Phase: r.phase(), Basis: r.basis()}
+	case 6:
+		return evidence.Ptrace{Access: pick(r, "read", "trace"), Peer: pick(r, evidence.Within, evidence.Outside), Phase: r.phase(), Basis: r.basis()}
+	case 7:
+		return evidence.Mount{Op: "mount", FSType: pick(r, "", "tmpfs"), Target: r.path(), Flags: pick(r, nil, []string{"ro", "bind"}, []string{"bind", "ro", "ro"}), Phase: r.phase(), Basis: r.basis()}
+	case 8:
+		return evidence.Resource{Kind: pick(r, evidence.Pids, evidence.Memory), Value: pick[uint64](r, 0, 9, 10, 1<<63), Phase: r.phase(), Basis: r.basis()}
 	case 0:
 		return evidence.Capability{
 			Cap: pick(r, "CAP_CHOWN", "CAP_KILL"), Arch: pick(r, abi.Arches()...), Syscall: pick(r, "", "kill"),

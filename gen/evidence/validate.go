@@ -65,6 +65,8 @@ func (f Capability) validate() error {
 	return validate(f.Phase, f.Basis)
 }
 
+func (f Socket) validate() error { return validate(f.Phase, f.Basis) }
+
 func (g Gap) validate() error {
 	kinds := []GapKind{Lost, UnknownSyscall, Unfinished, UnseenStart, UnseenCaps, Refused, Hidden, Unchecked}
 	if !slices.Contains(kinds, g.Kind) && !g.Kind.Static() {

@@ -75,7 +75,7 @@ func recording(ctx context.Context, out io.Writer) (bool, error) {
 	if os.Geteuid() != 0 {
 		return false, errors.New("recording takes root")
 	}
-	all := append(shortCalls(), redis())
+	all := append(shortCalls(), redis()...)
 	for i := range all {
 		if err := all[i].measure(ctx); err != nil {
 			return false, fmt.Errorf("%s: %w", all[i].work, err)
