@@ -39,13 +39,15 @@ gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/auditlog:   gen/evidence internal/abi | | sys
 internal/record/ebpf:       gen/evidence internal/abi internal/host internal/record | ebpf sys |
-internal/record/recordtest: internal/record | |
+internal/record/recordtest: gen/evidence internal/record | |
+
 
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
-internal/sandbox:           internal/abi internal/host internal/image internal/sandbox/rootfs | sys |
+internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | sys | internal/host
+
 
 gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |

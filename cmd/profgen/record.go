@@ -24,11 +24,11 @@ func recordCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
-		capAddFlag(),
-		runsFlag(),
+		capAddFlag(), readyFlag(), runsFlag(),
 	}
 	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
+	flags = append(flags, probeFlags()...)
 	flags = append(flags, driveFlags()...)
 	return &cli.Command{
 		Name:  "record",
@@ -43,7 +43,8 @@ func recordCommand() *cli.Command {
 			"root file system folder, or a reference in a registry.\n\n" +
 			"The recording ends when the workload does, after --for, or once --check succeeds; an\n" +
 			"interrupt ends it too and loses nothing. A check is run again until it succeeds, in\n" +
-			"the container's network: http://127.0.0.1:80/ is the workload's port 80.",
+			"the container's network: http://127.0.0.1:80/ is the workload's port 80. What --exec-check\n" +
+			"names, and the image's HEALTHCHECK, is exec'd into the container, and has to succeed too.",
 		Flags:        append(flags, generateFlags()...),
 		OnUsageError: onUsageError,
 		Action:       recordAction,
@@ -118,6 +119,7 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 		return err
 	}
 	summarize(c.App.ErrWriter, dir, bundle)
+	summarizeUse(c.App.ErrWriter, res.Evidence)
 	nextSteps(c.App.ErrWriter, dir)
 	if res.Code != 0 && !res.Stopped {
 		return exitError{res.Code, nil}
@@ -179,11 +181,11 @@ func newRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, f
 		return run, nothing, err
 	}
 	argv := c.Args().Slice()
+	cmd := &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit()}
 	return record.Run{
-		Recorder: rec, Start: record.AtExec,
-		Target:  &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit()},
+		Recorder: rec, Start: record.AtExec, Target: cmd, Measure: cmd.Usage,
 		Subject: hostSubject(facts, argv), Source: source(facts, ""),
-		Check: checker(c, sandbox.Shell), For: c.Duration("for"),
+		Check: checker(c, sandbox.Shell), Ready: readiness(c, sandbox.Shell), For: c.Duration("for"),
 	}, nothing, nil
 }
 
@@ -196,14 +198,15 @@ func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.
 	if err != nil {
 		return record.Run{}, nil, err
 	}
-	if ct.Image != nil && ct.Image.Config().Healthcheck != nil {
-		fmt.Fprintln(c.App.ErrWriter, "note: the image's HEALTHCHECK is not run; what it needs is not recorded unless the check does the same")
+	drive, err := driveOf(c, ct, func(pid int) error { return rec.Follow(pid, record.AtFilter) })
+	if err != nil {
+		return record.Run{}, nil, err
 	}
 	src := source(facts, ct.Runtime.String())
 	src.NoNewPrivileges = true
 	return record.Run{
-		Recorder: rec, Start: record.AtFilter, Target: ct,
-		Subject: subject, Source: src, Check: checker(c, ct.Shell), For: c.Duration("for"),
+		Recorder: rec, Start: record.AtFilter, Target: ct, Measure: ct.Usage,
+		Subject: subject, Source: src, Check: drive.check, Probe: drive.probe, Ready: drive.ready, For: c.Duration("for"),
 	}, func() { closeImage(ct) }, nil
 }
 

@@ -86,16 +86,27 @@ func scanImage(ctx context.Context, opt scanOptions) (evidence.Set, error) {
 	if err != nil {
 		return evidence.Set{}, err
 	}
-	c := opt.Image.Config()
-	command := c.Command(opt.Args...)
 	return scan.Run(ctx, scan.Options{
 		Files:      files,
-		Config:     program.Config{Entrypoint: command, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir},
+		Config:     programConfig(opt.Image.Config(), opt.Args),
 		Objects:    elfs,
 		Privileged: append([]string{}, raised...), // none is known to be none
 		Progress:   opt.Progress,
 		Cache:      summaries(opt.Cache),
 	})
+}
+
+// programConfig is what the search for programs wants of an image's
+// configuration; args are in the place of CMD.
+func programConfig(c image.Config, args []string) program.Config {
+	out := program.Config{Entrypoint: c.Entrypoint, Cmd: c.Cmd, Shell: c.Shell, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir}
+	if len(args) > 0 {
+		out.Cmd = args
+	}
+	if c.Healthcheck != nil {
+		out.Healthcheck = c.Healthcheck.Test
+	}
+	return out
 }
 
 // scanHost scans programs of this host, with its libraries.
@@ -172,7 +183,9 @@ func scanInto(c *cli.Context, dir string, opt scanOptions, subjects []evidence.S
 		}
 	}
 	for _, w := range found.Witnesses {
-		programs[w.Program] = true
+		if w.Program != "" {
+			programs[w.Program] = true
+		}
 	}
 	fmt.Fprintf(c.App.ErrWriter, "found %d system calls that %d programs can reach, and %d things that could not be found out, in %s\n",
 		len(calls), len(programs), len(found.Gaps), time.Since(begun).Round(10*time.Millisecond))

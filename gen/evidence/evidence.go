@@ -112,7 +112,8 @@ type Syscall struct {
 
 // Arg is the value of one argument of a system call, as the kernel used it:
 // 32-bit parameters truncated, bits that do not matter masked away by the
-// recorder (SOCK_CLOEXEC and SOCK_NONBLOCK in a socket's type).
+// recorder (SOCK_CLOEXEC and SOCK_NONBLOCK in a socket's type, all of memory
+// protection but PROT_WRITE and PROT_EXEC): abi.Arch.Arguments.
 //
 // clone3's one interesting argument, the flags in the struct it points to, is
 // given as Index 0.
@@ -131,6 +132,10 @@ type Capability struct {
 	// Overridden says that the task was acting with credentials that were not
 	// its own, as overlayfs does for it: no need of the workload's.
 	Overridden bool `json:"overridden,omitempty"`
+	// Unaudited says that the kernel asked without telling the audit log of a
+	// refusal (CAP_OPT_NOAUDIT), as it does where it can do without: mostly no
+	// need. Not every recorder can tell.
+	Unaudited bool `json:"unaudited,omitempty"`
 	// Nested says that it was asked about a user namespace that the workload made
 	// itself. Whoever makes one has all capabilities in it: no need either.
 	Nested bool  `json:"nested,omitempty"`

@@ -35,6 +35,7 @@ type Config struct {
 	ExposedPorts []string // 80/tcp, sorted
 	Volumes      []string // mount points inside the image, sorted
 	StopSignal   string   // a name or a number; "" is SIGTERM
+	Shell        []string // of a HEALTHCHECK that is a line; empty is /bin/sh -c
 	Healthcheck  *Healthcheck
 }
 
@@ -62,6 +63,7 @@ func (i *Image) Config() Config {
 	c := i.config
 	c.Entrypoint = slices.Clone(c.Entrypoint)
 	c.Cmd = slices.Clone(c.Cmd)
+	c.Shell = slices.Clone(c.Shell)
 	c.Env = slices.Clone(c.Env)
 	c.ExposedPorts = slices.Clone(c.ExposedPorts)
 	c.Volumes = slices.Clone(c.Volumes)
@@ -157,6 +159,7 @@ func convert(cf *v1.ConfigFile) Config {
 		ExposedPorts: slices.Sorted(maps.Keys(cf.Config.ExposedPorts)),
 		Volumes:      slices.Sorted(maps.Keys(cf.Config.Volumes)),
 		StopSignal:   cf.Config.StopSignal,
+		Shell:        cf.Config.Shell,
 	}
 	if h := cf.Config.Healthcheck; h != nil {
 		c.Healthcheck = &Healthcheck{h.Test, h.Interval, h.Timeout, h.StartPeriod, h.Retries}

@@ -453,5 +453,5 @@ func ShellIn(ctx context.Context, pid int, line string) ([]byte, error) {
 			return f()
 		})
 	}
-	return brief{shell(line), within}.run(ctx)
+	return brief{argv: shell(line), within: within}.run(ctx)
 }

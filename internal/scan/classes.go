@@ -1,26 +1,32 @@
 package scan
 
 import (
+	"bytes"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/profgen/profgen/internal/elfx"
+	"github.com/profgen/profgen/internal/scan/link"
 )
 
 // class is a library that loads objects by itself, in ways that no parameter
 // of dlopen shows, and what it loads.
 type class struct {
-	library string   // base name of the library, up to the first dot
-	asked   []string // exported functions that lead there; any of them alive is enough
-	loads   func(a *analysis) []string
+	asked []string // exported functions that lead there; any of them alive is enough
+	// format is a string that the code which does so has, by which it is known in
+	// a static program, which exports nothing.
+	format string
+	loads  func(a *analysis, o *link.Object) []string
 }
 
 // classes are glibc's own plugins: they are opened by functions within libc
 // that no symbol names. nsswitch.conf(5), iconv(1), pthread_cancel(3).
 func classes() []class {
 	return []class{
-		{"libc", nssFunctions, (*analysis).nssModules},
-		{"libc", []string{"iconv_open", "setlocale", "newlocale", "fopen", "fwide", "mbstowcs"}, (*analysis).gconvModules},
-		{"libc", []string{"pthread_cancel", "pthread_exit", "backtrace"}, func(*analysis) []string { return []string{"libgcc_s.so.1"} }},
+		{nssFunctions, "libnss_", (*analysis).nssModules},
+		{[]string{"iconv_open", "setlocale", "newlocale", "fopen", "fopen64", "freopen", "freopen64", "fwide", "mbstowcs"}, "gconv-modules", (*analysis).gconvModules},
+		{[]string{"pthread_cancel", "pthread_exit", "backtrace"}, unwinder, func(*analysis, *link.Object) []string { return []string{unwinder} }},
 	}
 }
 
@@ -35,26 +41,59 @@ var nssFunctions = []string{
 	"getaliasent", "ether_hostton", "ether_ntohost", "setnetgrent", "innetgr", "getnetgrent", "getpublickey", "getsecretkey",
 }
 
+// unwinder is what glibc loads to unwind a thread that ends: pthread_cancel(3).
+const unwinder = "libgcc_s.so.1"
+
 func (a *analysis) classes() {
 	for _, c := range classes() {
-		i := slices.IndexFunc(c.asked, func(name string) bool { return len(a.live(name)) > 0 })
-		if i < 0 || a.classed[c.asked[0]] {
+		o := a.opener(c)
+		if o == nil || a.classed[c.format] {
 			continue
 		}
-		lib := a.live(c.asked[i])[0].Func.Code.Object
-		if base, _, _ := strings.Cut(path.Base(lib.Path), "."); base != c.library {
-			continue
-		}
-		a.classed[c.asked[0]] = true
-		for _, name := range c.loads(a) {
-			a.open(lib, name)
+		a.classed[c.format] = true
+		for _, name := range c.loads(a, o) {
+			a.open(o, name)
 		}
 	}
 }
 
+// opener is the object with the code of a class, if it can run: libc, or a
+// program that libc is part of, where all that is linked in counts.
+func (a *analysis) opener(c class) *link.Object {
+	if a.link.Exe.File.Interp == "" {
+		if !a.link.Exe.File.IsGo() && hasText(a.link.Exe.File, c.format) {
+			return a.link.Exe
+		}
+		return nil
+	}
+	for _, name := range c.asked {
+		for _, n := range a.live(name) {
+			if o := n.Func.Code.Object; isGlibc(o) {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
+func isGlibc(o *link.Object) bool {
+	return strings.HasPrefix(path.Base(o.Path), "libc.so") || strings.HasPrefix(path.Base(o.Path), "libc-2.")
+}
+
+// hasText reports whether a string of an object begins with s.
+func hasText(f *elfx.File, s string) bool {
+	for i := range f.Sections {
+		sec := &f.Sections[i]
+		if !sec.Exec && (bytes.Contains(sec.Data, []byte("\x00"+s)) || bytes.HasPrefix(sec.Data, []byte(s))) {
+			return true
+		}
+	}
+	return false
+}
+
 // nssModules are the modules of the services that nsswitch.conf names, and
 // those that glibc falls back to where it says nothing.
-func (a *analysis) nssModules() []string {
+func (a *analysis) nssModules(*link.Object) []string {
 	services := map[string]bool{"files": true, "dns": true}
 	conf, err := a.opt.Files.Contents("etc/nsswitch.conf")
 	if err != nil {
@@ -82,14 +121,23 @@ func (a *analysis) nssModules() []string {
 
 // gconvModules are all character set converters: which of them is used is in
 // the locale and in the data.
-func (a *analysis) gconvModules() []string {
-	var out []string
-	for _, o := range a.link.Objects {
-		dir := path.Join(path.Dir(o.Path), "gconv")
-		if !strings.HasPrefix(path.Base(o.Path), "libc.so") {
-			continue
+func (a *analysis) gconvModules(o *link.Object) []string {
+	dirs := []string{path.Join(path.Dir(o.Path), "gconv")}
+	for _, v := range a.opt.Config.Env {
+		if list, ok := strings.CutPrefix(v, "GCONV_PATH="); ok {
+			dirs = append(dirs, strings.Split(list, ":")...)
 		}
-		found := a.image.objectsIn(dir)
+	}
+	if o == a.link.Exe { // a static program has the path in a string
+		for _, s := range texts(o.File) {
+			if path.Base(s) == "gconv" || path.Base(s) == "gconv-modules" {
+				dirs = append(dirs, strings.TrimSuffix(s, "-modules"))
+			}
+		}
+	}
+	var out []string
+	for _, dir := range dirs {
+		found := a.image.objectsIn(strings.TrimPrefix(dir, "/"))
 		a.warm(found)
 		for _, p := range found {
 			out = append(out, "/"+p)

@@ -89,9 +89,13 @@ func (a *analysis) facts(set *evidence.Set) {
 	}
 	for _, u := range a.failed {
 		g := evidence.Gap{Kind: evidence.UnresolvedSyscall, Where: where(u.Node.Func.Code.Object.Path, u.Site), Detail: "a system call: " + u.Why}
-		if a.changesIDs(u) {
+		switch {
+		case a.changesIDs(u):
 			g.Covered = true
 			g.Detail += "; it is how other threads follow setuid(3) and its like (nptl(7)), whose calls are known"
+		case repeats(u):
+			g.Covered = true
+			g.Detail += "; it is how other threads repeat the call of syscall.AllThreadsSyscall, which is known"
 		}
 		a.note(g)
 	}
@@ -218,6 +222,15 @@ func (a *analysis) changesIDs(u graph.Unresolved) bool {
 		}
 	}
 	return handlers == 1 && slices.ContainsFunc(a.link.BindName("setgroups"), func(d link.Definition) bool { return d.Object == o })
+}
+
+// repeats reports whether an unresolved system call is the one by which Go makes
+// every thread do what one did: src/runtime/os_linux.go. The number is that of
+// the call that syscall_runtime_doAllThreadsSyscall makes first, on its own
+// thread; without it nothing ever asks for this one. Go programs have the names
+// of their functions even if stripped.
+func repeats(u graph.Unresolved) bool {
+	return u.Node.Func.Code.File.IsGo() && u.Node.Func.Name() == "runtime.runPerThreadSyscall"
 }
 
 // foreign notes code that enters the kernel through the 32-bit ABI.

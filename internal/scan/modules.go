@@ -2,6 +2,9 @@ package scan
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -12,7 +15,8 @@ import (
 
 // modulesFor returns the shared objects of the image that look like modules of
 // an object: they need symbols that only it has, or they need it and lie where
-// no linker looks, or its strings name them or their folder. Sorted.
+// no linker looks, or its strings name them or their folder, or they lie in the
+// folder of one that is. Sorted.
 func (a *analysis) modulesFor(o *link.Object) []string {
 	found := map[string]bool{}
 	for _, p := range a.mentioned(o) {
@@ -25,20 +29,33 @@ func (a *analysis) modulesFor(o *link.Object) []string {
 		if found[p] || a.link.Has(p) {
 			continue
 		}
-		m, err := a.linker.Object(p)
-		if err != nil || m.File.Machine != o.File.Machine || m.File.Interp != "" {
+		if !a.fits(p) {
 			continue
 		}
-		if a.needs(m, o, own) {
+		// One that cannot be read may be a module too, where it lies beside others.
+		if m, err := a.linker.Object(p); err == nil && a.needs(m, o, own) {
 			found[p] = true
 		}
 	}
-	out := make([]string, 0, len(found))
-	for p := range found {
-		out = append(out, p)
+	out := slices.Collect(maps.Keys(found))
+	for _, p := range out {
+		if standardFolder(p) {
+			continue
+		}
+		for _, beside := range a.image.objectsIn(path.Dir(p)) {
+			if !found[beside] && a.fits(beside) {
+				found[beside] = true
+			}
+		}
 	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(found))
+}
+
+// fits reports whether the program can load an object that it does not have.
+func (a *analysis) fits(p string) bool {
+	m, err := a.linker.Object(p)
+	return err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) ||
+		err == nil && m.File.Machine == a.link.Exe.File.Machine && m.File.Interp == "" && !a.link.Has(p)
 }
 
 // exports returns the names of the symbols that an object defines and nothing
@@ -104,8 +121,16 @@ func (a *analysis) mentioned(o *link.Object) []string {
 		case strings.HasPrefix(s, "/") && !standardFolder(strings.TrimPrefix(s, "/")+"/x") && len(s) > 5:
 			out = append(out, a.image.objectsIn(strings.Trim(s, "/"))...)
 		case strings.Contains(s, ".so") && !strings.Contains(s, "%") && !strings.Contains(s, " "):
-			if m, ok := a.link.Search(o, s); ok && !a.link.Has(m.Path) {
-				out = append(out, m.Path)
+			if m, ok := a.link.Search(o, s); ok {
+				if !a.link.Has(m.Path) {
+					out = append(out, m.Path)
+				}
+				continue
+			}
+			for _, p := range a.image.named(path.Base(s)) { // where it is, the program puts together
+				if a.fits(p) {
+					out = append(out, p)
+				}
 			}
 		}
 	}

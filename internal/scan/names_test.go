@@ -149,8 +149,13 @@ func (a *analysis) nss(t *testing.T) {
 		return
 	}
 	a.open(a.link.Exe, "libnss_systemd.so.2")
-	for _, m := range a.gconvModules() {
-		a.open(a.link.Exe, m)
+	for _, o := range slices.Clone(a.link.Objects) {
+		if !strings.HasPrefix(filepath.Base(o.Path), "libc.so") {
+			continue
+		}
+		for _, m := range a.gconvModules(o) {
+			a.open(a.link.Exe, m)
+		}
 	}
 	a.settle(t)
 }

@@ -12,11 +12,22 @@ type objects struct {
 	all   []string // ELF files; nil if they are not known
 }
 
-// sharedObjects returns all files that are named like shared objects.
+// sharedObjects returns all ELF files but for those that lie where programs do.
 func (o *objects) sharedObjects() []string {
 	var out []string
 	for _, p := range o.all {
-		if isSharedObject(path.Base(p)) {
+		if folder := path.Base(path.Dir(p)); isSharedObject(path.Base(p)) || folder != "bin" && folder != "sbin" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// named returns the ELF files of a name, wherever they are.
+func (o *objects) named(base string) []string {
+	var out []string
+	for _, p := range o.all {
+		if path.Base(p) == base {
 			out = append(out, p)
 		}
 	}
@@ -29,11 +40,12 @@ func isSharedObject(base string) bool {
 	return strings.HasSuffix(base, ".so") || strings.Contains(base, ".so.") || strings.HasSuffix(base, ".node")
 }
 
-// maxInFolder bounds how many modules are taken of a folder.
-const maxInFolder = 4096
-
-// objectsIn returns the shared objects that lie in a folder.
+// objectsIn returns the shared objects that lie in a folder. Where programs lie
+// there are none: bin/ld.so is ld.so.
 func (o *objects) objectsIn(dir string) []string {
+	if base := path.Base(dir); base == "bin" || base == "sbin" {
+		return nil
+	}
 	real, err := o.files.Resolve(dir)
 	if err != nil {
 		return nil
@@ -44,7 +56,7 @@ func (o *objects) objectsIn(dir string) []string {
 	}
 	var out []string
 	for _, e := range entries {
-		if isSharedObject(e.Name()) && len(out) < maxInFolder {
+		if isSharedObject(e.Name()) {
 			out = append(out, path.Join(real, e.Name()))
 		}
 	}

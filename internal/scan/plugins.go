@@ -2,12 +2,16 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"github.com/profgen/profgen/gen/evidence"
+	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/elfx"
 	"github.com/profgen/profgen/internal/scan/graph"
 	"github.com/profgen/profgen/internal/scan/link"
 )
@@ -27,6 +31,9 @@ func (a *analysis) plugins(ctx context.Context) error {
 		a.phase(Reach)
 		if err := a.graph.Run(ctx); err != nil {
 			return err
+		}
+		if a.link.Full {
+			a.gap(evidence.Unreadable, a.link.Exe.Path, "loads more objects than are analysed")
 		}
 		a.phase(Plugins)
 		if a.work == before {
@@ -87,15 +94,21 @@ func (a *analysis) askDlsym() {
 		r := a.parameter(call, 1)
 		for _, c := range r.Constants {
 			name, ok := text(c)
-			if ok && !a.symbols[name] {
+			switch {
+			case !ok && c.N != 0:
+				a.unknownSymbol(graph.Unresolved{Node: c.Node, Site: c.Site, Why: "is no string"})
+			case ok && !a.symbols[name]:
 				a.symbols[name] = true
 				a.work++
-				a.graph.Symbol(name)
 			}
 		}
 		for _, u := range r.Unresolved {
 			a.unknownSymbol(u)
 		}
+	}
+	// Again, for those that objects have that were opened since.
+	for _, name := range slices.Sorted(maps.Keys(a.symbols)) {
+		a.graph.Symbol(name)
 	}
 }
 
@@ -107,9 +120,13 @@ func (a *analysis) open(from *link.Object, name string) {
 	}
 	a.opened[key] = true
 	a.work++
+	missing := len(a.link.Missing)
 	o, fresh, err := a.link.Open(from, name)
+	a.unreadable(name, err)
+	for _, m := range a.link.Missing[missing:] {
+		a.unreadable(m.Needed, m.Err)
+	}
 	if err != nil {
-		// A name that is not there is nothing that could be loaded.
 		return
 	}
 	a.graph.Load(a.codes)
@@ -117,6 +134,14 @@ func (a *analysis) open(from *link.Object, name string) {
 		a.graph.Initialise(n)
 	}
 	a.graph.Plugin(o)
+}
+
+// unreadable notes an object that dlopen may load and that was not analysed.
+// dlopen fails too where there is no object, or none for this machine.
+func (a *analysis) unreadable(name string, err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) {
+		a.gap(evidence.Unreadable, strings.TrimPrefix(name, "/"), fmt.Sprintf("may be loaded at run time, and is not analysed: %v", err))
+	}
 }
 
 // unknownPlugin takes everything that the image has for an object that loads

@@ -85,18 +85,40 @@ func Run(ctx context.Context, opt Options) (evidence.Set, error) {
 	if err := s.first(); err != nil {
 		return evidence.Set{}, err
 	}
-	for len(s.todo) > 0 && len(s.done) < maxPrograms {
+	for {
+		if err := s.programs(ctx); err != nil {
+			return evidence.Set{}, err
+		}
+		// Scripts that were found late may set variables of the dynamic linker.
+		loader := s.finder.Result().Loader
+		if slices.Equal(loader, s.loader) {
+			s.codes.Save()
+			return s.evidence()
+		}
+		s.loader, s.todo, s.done, s.gaps = loader, slices.Clone(s.all), nil, nil
+	}
+}
+
+// programs analyses what is queued, and what that runs.
+func (s *scan) programs(ctx context.Context) error {
+	for len(s.todo) > 0 {
 		next := s.todo[0]
 		s.todo = s.todo[1:]
+		if len(s.done) == maxPrograms {
+			s.gaps = append(s.gaps, evidence.Gap{
+				Kind: evidence.Unreadable, Where: next.Path,
+				Detail: fmt.Sprintf("a program that may run is not analysed: there are more than %d", maxPrograms),
+			})
+			continue
+		}
 		if err := s.program(ctx, next); err != nil {
 			if ctx.Err() != nil || len(s.done) == 0 && len(s.todo) == 0 {
-				return evidence.Set{}, fmt.Errorf("scan %s: %w", next.Path, err)
+				return fmt.Errorf("scan %s: %w", next.Path, err)
 			}
 			s.unread(next, err)
 		}
 	}
-	s.codes.Save()
-	return s.evidence()
+	return nil
 }
 
 // first queues what the image starts, or the binaries that were asked for.
@@ -105,6 +127,7 @@ func (s *scan) first() error {
 		if err := s.finder.Start(); err != nil {
 			return err
 		}
+		s.loader = s.finder.Result().Loader
 		s.add(s.finder.Result().Programs)
 		return nil
 	}
@@ -126,7 +149,9 @@ type scan struct {
 	image   *objects
 	finder  *program.Finder
 	scanned map[string]bool
+	all     []program.Program // that were ever queued
 	todo    []program.Program
+	loader  []string // variables of the dynamic linker that scripts set
 	done    []*analysis
 	gaps    []evidence.Gap
 }
@@ -136,6 +161,7 @@ func (s *scan) add(programs []program.Program) {
 	for _, p := range programs {
 		if !s.scanned[p.Path] {
 			s.scanned[p.Path] = true
+			s.all = append(s.all, p)
 			s.todo = append(s.todo, p)
 		}
 	}
@@ -201,8 +227,7 @@ func (s *scan) program(ctx context.Context, p program.Program) error {
 }
 
 func (a *analysis) load() error {
-	env := append(slices.Clone(a.opt.Config.Env), a.finder.Result().Loader...)
-	lp, err := a.linker.Load(a.program.Path, env)
+	lp, err := a.linker.Load(a.program.Path, slices.Concat(a.opt.Config.Env, a.loader))
 	if err != nil {
 		return err
 	}

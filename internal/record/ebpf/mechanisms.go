@@ -23,7 +23,7 @@ func Mechanisms() []machine.Mechanism {
 		machine.Tried("ebpf recorder", err, Method, "use a kernel with BTF, as root; or record without eBPF: profgen import takes audit logs and strace output"),
 		machine.Tried("BTF", btf, "/sys/kernel/btf/vmlinux", "use a kernel built with CONFIG_DEBUG_INFO_BTF"),
 	}
-	for _, prog := range optional(Options{SeeRefused: true}) {
+	for _, prog := range optional() {
 		name, do := serves(prog)
 		m := machine.Mechanism{Name: name, State: machine.Unknown, Detail: "the recorder does not load"}
 		if err == nil {
@@ -37,11 +37,17 @@ func Mechanisms() []machine.Mechanism {
 	return append(out, others()...)
 }
 
+// optional are the programs that a recorder tries to load first for each thing
+// that it can do without.
+func optional() []string {
+	return []string{recorderProgOnCap, recorderProgOnTask, recorderProgOnSysExit}
+}
+
 // serves tells what an optional program is for, and what to do without it.
 func serves(prog string) (name, do string) {
 	switch prog {
 	case recorderProgOnCap:
-		return "cap_capable tracepoint", "use Linux 6.14 or later; until then Docker's default capabilities are allowed without evidence"
+		return "cap_capable tracepoint", "use Linux 6.14 or later, or one that loads fentry or kprobe programs; else Docker's default capabilities are allowed without evidence"
 	case recorderProgOnTask:
 		return "task iterator (--pid, --container)", "start the workload under profgen instead"
 	case recorderProgOnSysExit:

@@ -27,7 +27,7 @@ func TestMechanisms(t *testing.T) {
 	if (err == nil) != (state("ebpf recorder") == machine.Usable) {
 		t.Errorf("New: %v, mechanism %s", err, state("ebpf recorder"))
 	}
-	for _, prog := range optional(Options{SeeRefused: true}) {
+	for _, prog := range optional() {
 		name, _ := serves(prog)
 		want := machine.Unknown
 		if err == nil {

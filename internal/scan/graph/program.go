@@ -4,6 +4,8 @@ import (
 	"context"
 	"debug/elf"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/profgen/profgen/internal/elfx"
@@ -38,6 +40,9 @@ type Node struct {
 	// First is how it was first reached: following it backwards gives a shortest
 	// path from an entry point.
 	First Edge
+	// Escapes says that pointers to it may be in the hands of other objects than
+	// its own.
+	Escapes bool
 	// Callers are the calls and jumps that enter it directly.
 	Callers []Edge
 
@@ -55,7 +60,9 @@ type Program struct {
 	order  []*Node // in the order in which they were reached
 	todo   []*Node // reached, and not yet followed
 	data   map[*Code]*touched
-	binds  map[bindKey][]link.Definition
+	binds  map[bindKey]*binding
+	unseen []*link.Object // objects that were loaded since symbols were last bound
+	later  []*binding     // those that may get further definitions, in the order in which they were asked for
 	rooted map[*link.Object]bool
 	now    Edge // how what is reached now is reached
 }
@@ -63,6 +70,20 @@ type Program struct {
 type bindKey struct {
 	obj    *link.Object
 	symbol int
+}
+
+// binding is what a symbol of an object is bound to, and where it is used.
+type binding struct {
+	key  bindKey
+	defs []link.Definition
+	uses []use
+}
+
+// use is a call of a symbol, or its address in code or data that runs.
+type use struct {
+	edge   Edge
+	call   bool
+	addend int64
 }
 
 // touched is which data of an object code that runs can reach.
@@ -111,7 +132,7 @@ func New(lp *link.Program, codes *Codes) *Program {
 		codes:  map[*link.Object]*Code{},
 		nodes:  map[*Func]*Node{},
 		data:   map[*Code]*touched{},
-		binds:  map[bindKey][]link.Definition{},
+		binds:  map[bindKey]*binding{},
 		rooted: map[*link.Object]bool{},
 	}
 	p.Load(codes)
@@ -134,6 +155,7 @@ func (p *Program) Load(codes *Codes) {
 			p.data[c] = &touched{slots: make([]bool, len(c.slots)), whole: make([]bool, len(c.extents))}
 		}
 	}
+	p.unseen = append(p.unseen, fresh...)
 }
 
 // Start makes live what runs when the program starts: its entry point, ld.so's,
@@ -142,11 +164,20 @@ func (p *Program) Start() {
 	p.enter(p.Link.Exe, p.Link.Exe.File.Entry)
 	if i := p.Link.Interp; i != nil {
 		p.enter(i, i.File.Entry)
+		for _, s := range i.File.Symbols {
+			if s.Defined && strings.HasPrefix(s.Name, stages) {
+				p.enter(i, s.Value)
+			}
+		}
 	}
 	for _, o := range p.Link.Objects {
 		p.Initialise(o)
 	}
 }
+
+// stages is what the names of those functions of musl's dynamic linker begin
+// with that it finds by name, in its own symbol table: musl, ldso/dynlink.c.
+const stages = "__dls"
 
 func (p *Program) enter(o *link.Object, addr uint64) {
 	p.now = Edge{Reason: Entry}
@@ -198,14 +229,13 @@ func (p *Program) Plugin(o *link.Object) {
 	}
 }
 
-// Symbol makes live what dlsym gives for a name, and reports whether any
-// object has it.
-func (p *Program) Symbol(name string) bool {
-	defs := p.Link.BindName(name)
-	for _, d := range defs {
-		p.export(d)
+// Symbol makes live what dlsym and dlvsym give for a name.
+func (p *Program) Symbol(name string) {
+	for _, o := range p.Link.Objects {
+		for _, d := range o.Versions(name) {
+			p.export(d)
+		}
 	}
-	return len(defs) > 0
 }
 
 func (p *Program) export(d link.Definition) {
@@ -217,6 +247,7 @@ func (p *Program) export(d link.Definition) {
 
 // Run follows everything live to a fix-point. Linear in the code that is live.
 func (p *Program) Run(ctx context.Context) error {
+	p.bindAgain()
 	var buffers sync.Pool
 	for len(p.todo) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -295,9 +326,7 @@ func (p *Program) callSlot(c *Code, addr uint64) {
 		case resolver:
 			p.touchSlot(c, i)
 		case bound:
-			for _, d := range p.bind(c, s.symbol) {
-				p.callDefinition(d, s.addend)
-			}
+			p.bind(c, s.symbol, use{p.now, true, s.addend})
 		}
 	}
 }
@@ -315,20 +344,55 @@ func (p *Program) callDefinition(d link.Definition, addend int64) {
 	}
 }
 
-func (p *Program) bind(c *Code, symbol int) []link.Definition {
+// bind lets live what a use of a symbol of an object reaches.
+func (p *Program) bind(c *Code, symbol int, u use) {
 	if symbol <= 0 || symbol >= len(c.File.Symbols) {
-		return nil
+		return
 	}
 	k := bindKey{c.Object, symbol}
-	if d, ok := p.binds[k]; ok {
-		return d
+	b := p.binds[k]
+	if b == nil {
+		defs, later := p.Link.Bind(c.Object, c.File.Symbols[symbol])
+		b = &binding{key: k, defs: defs}
+		p.binds[k] = b
+		if later {
+			p.later = append(p.later, b)
+		}
 	}
-	var out []link.Definition
-	if d, ok := p.Link.Bind(c.Object, c.File.Symbols[symbol]); ok {
-		out = append(out, d)
+	b.uses = append(b.uses, u)
+	p.used(u, b.defs)
+}
+
+// bindAgain looks for what symbols are bound to in objects that were opened
+// since they were first used.
+func (p *Program) bindAgain() {
+	unseen := p.unseen
+	p.unseen = nil
+	for _, b := range p.later {
+		for _, o := range unseen {
+			d, ok := o.Match(b.key.obj.File.Symbols[b.key.symbol])
+			if !ok || slices.Contains(b.defs, d) {
+				continue
+			}
+			b.defs = append(b.defs, d)
+			for _, u := range b.uses {
+				p.used(u, []link.Definition{d})
+			}
+		}
 	}
-	p.binds[k] = out
-	return out
+}
+
+func (p *Program) used(u use, defs []link.Definition) {
+	was := p.now
+	for _, d := range defs {
+		p.now = u.edge
+		if u.call {
+			p.callDefinition(d, u.addend)
+		} else if c := p.codes[d.Object]; c != nil {
+			p.define(c, d.Symbol, u.addend)
+		}
+	}
+	p.now = was
 }
 
 // address says that code or data that runs has the address addr.
@@ -369,7 +433,9 @@ func (p *Program) take(c *Code, addr uint64) {
 	if f == nil {
 		return
 	}
-	p.reach(f, addr).taken(p.now, c)
+	n := p.reach(f, addr)
+	n.taken(p.now, c)
+	n.Escapes = n.Escapes || p.now.From == nil || p.now.From.Func.Code != c
 }
 
 // touch says that code that runs can read size bytes of data at addr.
@@ -398,11 +464,7 @@ func (p *Program) touchSlot(c *Code, i int) {
 		p.now.Reason = Resolve
 		p.reachAll(c, uint64(s.addend))
 	case bound:
-		for _, def := range p.bind(c, s.symbol) {
-			if dc := p.codes[def.Object]; dc != nil {
-				p.define(dc, def.Symbol, s.addend)
-			}
-		}
+		p.bind(c, s.symbol, use{p.now, false, s.addend})
 	case copied:
 		p.copy(c, s.symbol)
 	}

@@ -2,6 +2,7 @@ package link
 
 import (
 	"debug/elf"
+	"slices"
 
 	"github.com/profgen/profgen/internal/elfx"
 )
@@ -26,28 +27,40 @@ func (o *Object) index() map[string][]int32 {
 	return o.defined
 }
 
-// Bind returns the definition that a symbol of an object is bound to; false if
-// there is none, as may be for a weak one.
-func (p *Program) Bind(from *Object, sym elfx.Symbol) (Definition, bool) {
+// Bind returns the definitions that a symbol of an object may be bound to; none,
+// as may be for a weak one. What was loaded when the program started comes
+// first, and is all there is if it has one. Of what was opened since, each
+// object sees what it brought in itself, and what others gave to all
+// (RTLD_GLOBAL): any of them may be meant, and later says that more may come
+// when more objects are opened.
+func (p *Program) Bind(from *Object, sym elfx.Symbol) (defs []Definition, later bool) {
 	const dfSymbolic = 2
 	if sym.Defined && (sym.Bind == elf.STB_LOCAL || sym.Vis != elf.STV_DEFAULT || from.File.Dynamic.Flags&dfSymbolic != 0) {
-		return Definition{from, sym}, true
+		return []Definition{{from, sym}}, false
 	}
-	for _, o := range p.Objects {
-		if d, ok := o.match(sym); ok {
-			return d, true
+	for _, o := range p.Objects[:p.started] {
+		if d, ok := o.Match(sym); ok {
+			if sym.Defined && o != from && slices.Contains(p.Objects[p.started:], from) {
+				return []Definition{d, {from, sym}}, false // RTLD_DEEPBIND prefers its own
+			}
+			return []Definition{d}, false
 		}
 	}
-	if sym.Defined {
-		return Definition{from, sym}, true
+	for _, o := range p.Objects[p.started:] {
+		if d, ok := o.Match(sym); ok {
+			defs = append(defs, d)
+		}
 	}
-	return Definition{}, false
+	if len(defs) == 0 && sym.Defined {
+		defs = []Definition{{from, sym}}
+	}
+	return defs, true
 }
 
-// match looks for the definition of a symbol in one object: of the same
+// Match looks for the definition of a symbol in one object: of the same
 // version; of any if the object has no versions; the default one for whoever
 // asks for none.
-func (o *Object) match(sym elfx.Symbol) (Definition, bool) {
+func (o *Object) Match(sym elfx.Symbol) (Definition, bool) {
 	best := -1
 	for _, i := range o.index()[sym.Name] {
 		d := &o.File.Symbols[i]
@@ -62,6 +75,15 @@ func (o *Object) match(sym elfx.Symbol) (Definition, bool) {
 		return Definition{}, false
 	}
 	return Definition{o, o.File.Symbols[best]}, true
+}
+
+// Versions returns every definition of a name in an object.
+func (o *Object) Versions(name string) []Definition {
+	var out []Definition
+	for _, i := range o.index()[name] {
+		out = append(out, Definition{o, o.File.Symbols[i]})
+	}
+	return out
 }
 
 // BindName returns what dlsym may give for a name: its default definition in

@@ -45,8 +45,11 @@ func FuzzLoad(f *testing.F) {
 		p.Open(p.Exe, "liba.so")
 		for _, o := range p.Objects {
 			for _, s := range o.File.Symbols {
-				if d, ok := p.Bind(o, s); ok && (!d.Symbol.Defined || d.Symbol.Name != s.Name) {
-					t.Errorf("%s: %+v is bound to %+v", o.Path, s, d.Symbol)
+				defs, _ := p.Bind(o, s)
+				for _, d := range defs {
+					if !d.Symbol.Defined || d.Symbol.Name != s.Name {
+						t.Errorf("%s: %+v is bound to %+v", o.Path, s, d.Symbol)
+					}
 				}
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -101,10 +102,13 @@ type Program struct {
 	// what is preloaded, what is needed breadth-first, and what was opened since.
 	Objects []*Object
 	Missing []Missing
+	// Full says that there are more objects than are taken.
+	Full bool
 
 	linker  *Linker
 	musl    bool
-	env     []string // folders of LD_LIBRARY_PATH
+	env     []folder // of LD_LIBRARY_PATH
+	started int      // how many of Objects are loaded when the program starts
 	names   map[string]*Object
 	needers map[*Object]*Object // who brought an object in
 }
@@ -119,8 +123,9 @@ type Missing struct {
 const maxObjects = 1 << 13
 
 // Load returns a program with all that is loaded when it starts. env are the
-// environment variables NAME=value of which LD_PRELOAD and LD_LIBRARY_PATH
-// matter.
+// environment variables NAME=value of which LD_PRELOAD, LD_AUDIT and
+// LD_LIBRARY_PATH matter. One that is there several times may have any of its
+// values, or none: all that is found in one way or another is taken.
 func (l *Linker) Load(name string, env []string) (*Program, error) {
 	exe, err := l.Object(name)
 	if err != nil {
@@ -128,15 +133,19 @@ func (l *Linker) Load(name string, env []string) (*Program, error) {
 	}
 	p := &Program{Exe: exe, linker: l, names: map[string]*Object{}, needers: map[*Object]*Object{}}
 	p.add(exe, nil)
+	p.env = libraryPath(values(env, "LD_LIBRARY_PATH"))
 	if exe.File.Interp == "" {
+		p.started = 1
 		return p, nil
 	}
 	p.musl = strings.HasPrefix(path.Base(exe.File.Interp), "ld-musl-")
 	if p.Interp, err = l.Object(exe.File.Interp); err != nil {
 		p.Missing = append(p.Missing, Missing{exe.File.Interp, exe.Path, err})
 	}
-	p.env = split(variable(env, "LD_LIBRARY_PATH"), ":;")
-	preload := split(variable(env, "LD_PRELOAD"), ": ")
+	preload := split(strings.Join(values(env, "LD_PRELOAD"), " "), ": ")
+	if !p.musl {
+		preload = append(preload, split(strings.Join(values(env, "LD_AUDIT"), ":"), ":")...)
+	}
 	if b, err := l.files.Contents("etc/ld.so.preload"); err == nil && !p.musl {
 		preload = append(preload, split(string(b), ": \t\n")...)
 	}
@@ -147,17 +156,30 @@ func (l *Linker) Load(name string, env []string) (*Program, error) {
 	if p.Interp != nil {
 		p.add(p.Interp, exe)
 	}
+	p.started = len(p.Objects)
 	return p, nil
 }
 
-func variable(env []string, name string) string {
-	value := ""
+// values are what a variable may be; sorted.
+func values(env []string, name string) []string {
+	var out []string
 	for _, e := range env {
 		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			value = v
+			out = append(out, v)
 		}
 	}
-	return value
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func libraryPath(values []string) []folder {
+	var out []folder
+	for _, v := range values {
+		for _, dir := range split(v, ":;") {
+			out = append(out, folder{dir, len(values) > 1})
+		}
+	}
+	return out
 }
 
 func split(s, at string) []string {
@@ -219,7 +241,11 @@ func (p *Program) add(o, by *Object) {
 
 // close loads what the objects from the n-th on need, and what those need.
 func (p *Program) close(n int) {
-	for ; n < len(p.Objects) && len(p.Objects) < maxObjects; n++ {
+	for ; n < len(p.Objects); n++ {
+		if len(p.Objects) >= maxObjects {
+			p.Full = true
+			return
+		}
 		for _, name := range p.Objects[n].File.Dynamic.Needed {
 			p.need(p.Objects[n], name)
 		}
@@ -272,36 +298,67 @@ func (p *Program) search(from *Object, name string) ([]*Object, error) {
 		}
 		return []*Object{o}, nil
 	}
-	var first error
+	f := &finding{program: p, machine: from.File.Machine, name: name}
 	for _, dir := range p.folders(from) {
-		var found []*Object
-		for _, sub := range hwcaps(from.File.Machine) {
-			o, err := p.fits(path.Join(dir, sub, name))
-			if o != nil {
-				found = append(found, o)
-			} else if first == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) {
-				first = err
-			}
-		}
-		if len(found) > 0 {
-			return found, nil
+		if f.in(dir.path) && !dir.maybe {
+			return f.found, nil
 		}
 	}
-	for _, file := range p.linker.cache()[name] {
-		if o, _ := p.fits(file); o != nil && !p.musl {
-			return []*Object{o}, nil
-		}
+	if !p.musl && f.cached() {
+		return f.found, nil
 	}
 	for _, dir := range p.standard() {
-		for _, sub := range hwcaps(from.File.Machine) {
-			if o, err := p.fits(path.Join(dir, sub, name)); o != nil {
-				return []*Object{o}, nil
-			} else if first == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) {
-				first = err
-			}
+		if f.in(dir) {
+			return f.found, nil
 		}
 	}
-	return nil, first
+	if len(f.found) > 0 {
+		return f.found, nil
+	}
+	return nil, f.err
+}
+
+// finding is a search for a library by its name.
+type finding struct {
+	program *Program
+	machine elf.Machine
+	name    string
+	found   []*Object
+	err     error // why a file of that name is not it, of the first
+}
+
+func (f *finding) try(file string) bool {
+	o, err := f.program.fits(file)
+	if o != nil {
+		f.found = append(f.found, o)
+	} else if f.err == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) {
+		f.err = err
+	}
+	return o != nil
+}
+
+// in looks into a folder, and reports whether the search ends there.
+func (f *finding) in(dir string) bool {
+	any := false
+	for _, sub := range hwcaps(f.machine) {
+		any = f.try(path.Join(dir, sub, f.name)) || any
+	}
+	return any
+}
+
+// cached looks into ld.so.cache, which has what is for some CPUs first.
+func (f *finding) cached() bool {
+	any := false
+	for _, file := range f.program.linker.cache()[f.name] {
+		if !f.try(file) {
+			continue
+		}
+		any = true
+		if !strings.Contains(file, "/glibc-hwcaps/") {
+			break
+		}
+	}
+	return any
 }
 
 // hwcaps are the folders below a library folder that hold what is for some

@@ -132,12 +132,12 @@ func bound(p *link.Program, from, to *link.Object, name, version string) string 
 		if s.Name != name || s.Version != version || s.Bind == elf.STB_LOCAL {
 			continue
 		}
-		d, ok := p.Bind(from, s)
+		defs, _ := p.Bind(from, s)
 		switch {
-		case !ok:
+		case len(defs) == 0:
 			return "bound to nothing, want " + to.Path
-		case d.Object != to:
-			return "bound to " + d.Object.Path + ", want " + to.Path
+		case len(defs) > 1 || defs[0].Object != to:
+			return "bound to " + defs[0].Object.Path + ", want " + to.Path
 		}
 		return ""
 	}

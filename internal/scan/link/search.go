@@ -8,20 +8,26 @@ import (
 	"strings"
 )
 
+// folder is where to look.
+type folder struct {
+	path  string
+	maybe bool // or perhaps not: the search goes on
+}
+
 // folders are where an object's own and the user's say is to look first:
 // RPATH of it and of who brought it in, LD_LIBRARY_PATH, RUNPATH.
-func (p *Program) folders(from *Object) []string {
-	var out []string
+func (p *Program) folders(from *Object) []folder {
+	var out []folder
 	if d := from.File.Dynamic; len(d.RunPath) == 0 || p.musl {
 		for o, n := from, 0; o != nil && n < maxObjects; o, n = p.needers[o], n+1 {
 			for _, dir := range o.File.Dynamic.RPath {
-				out = append(out, p.expand(o, dir))
+				out = append(out, folder{p.expand(o, dir), false})
 			}
 		}
 	}
 	out = append(out, p.env...)
 	for _, dir := range from.File.Dynamic.RunPath {
-		out = append(out, p.expand(from, dir))
+		out = append(out, folder{p.expand(from, dir), false})
 	}
 	return out
 }

@@ -53,6 +53,7 @@ func (w *walker) builtin(s *site, name string, list args) {
 func (w *walker) assigning(name string, list args) {
 	switch name {
 	case "export", "readonly", "local", "declare", "typeset":
+		w.exportBuiltin(name, list)
 		for _, a := range list {
 			if name, value, ok := strings.Cut(a.text, "="); ok {
 				w.set(name, args{{text: value, open: a.open}}, false)
@@ -78,6 +79,9 @@ func (w *walker) assigning(name string, list args) {
 
 // setParams is set: the parameters may be the old ones or the new.
 func (w *walker) setParams(list args) {
+	if exportsAll(list) {
+		w.exported[everything] = true
+	}
 	given := false
 	for len(list) > 0 && !given && !list[0].many {
 		a := list[0]

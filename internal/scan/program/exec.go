@@ -99,7 +99,7 @@ func (f *Finder) execFile(from origin, name string, argv args, depth int) outcom
 	if len(dirs) == 0 {
 		dirs = []string{path.Join("/", f.config.WorkingDir)}
 	}
-	file, err := f.lookup(name, dirs, slices.Concat(f.path, from.search))
+	file, err := f.lookup(name, dirs, slices.Concat(f.path, from.search, f.inheritedPath()))
 	if err != nil && from.busybox != "" && f.hasApplet(from.busybox, name) {
 		file, err = from.busybox, nil
 	}

@@ -40,6 +40,7 @@ type Config struct {
 	Env             []string // NAME=value, in order
 	User            string   // user[:group], names or numbers; "" is root
 	WorkingDir      string   // "" is /
+	Healthcheck     []string // as in the image: CMD and arguments, or CMD-SHELL and a line for Shell
 }
 
 // Program is an ELF file that may be exec'd.
@@ -112,6 +113,9 @@ type Finder struct {
 	runs         map[string]bool // ways to run a script, by key
 	contexts     map[string]int  // how many of them a script has
 	queue        []*run
+	ran          []*run                     // that were analysed
+	inherited    map[string]*variable       // what scripts export, by name
+	stale        bool                       // there is more of it than those that ran knew
 	parsed       map[string]parsed          // scripts, by language, name and text
 	programs     map[string]map[string]*use // by path, then by arguments
 	fresh        map[string]bool            // paths found since the last call of Exec
@@ -148,6 +152,7 @@ func New(files Files, config Config) *Finder {
 		gaps:         map[Gap]bool{},
 		interpreters: map[Interpreter]*node{},
 		loader:       map[string]bool{},
+		inherited:    map[string]*variable{},
 	}
 	for _, v := range config.Env {
 		if name, value, ok := strings.Cut(v, "="); ok {
@@ -187,7 +192,19 @@ func (f *Finder) Start() error {
 	if err := o.failure(); err != nil {
 		return fmt.Errorf("%s %s: %w", root, argv[0], err)
 	}
+	f.healthcheck()
 	return nil
+}
+
+// healthcheck takes what the engine runs in the container to see how it is.
+func (f *Finder) healthcheck() {
+	test, why := f.config.Healthcheck, "HEALTHCHECK"
+	switch {
+	case len(test) > 1 && test[0] == "CMD":
+		f.Exec(test[1], test[1:], why)
+	case len(test) > 1 && test[0] == "CMD-SHELL":
+		f.ShellLine(test[1], why)
+	}
 }
 
 // Exec takes a program that other code is known to exec, as execvp(3) finds
@@ -291,11 +308,24 @@ func commonPrefix(a, b []string) []string {
 // gap notes what is not known.
 func (f *Finder) gap(kind Kind, where, what string) { f.gaps[Gap{kind, where, what}] = true }
 
-// drain runs scripts until there are no more.
+// drain runs scripts until there are no more, and none that does not know what
+// others export.
 func (f *Finder) drain() {
-	for len(f.queue) > 0 {
-		r := f.queue[0]
-		f.queue = f.queue[1:]
-		f.analyse(r)
+	for round := 0; ; round++ {
+		for len(f.queue) > 0 {
+			r := f.queue[0]
+			f.queue = f.queue[1:]
+			f.analyse(r)
+			f.ran = append(f.ran, r)
+		}
+		if !f.stale {
+			return
+		}
+		f.stale = false
+		if round == maxRounds {
+			f.gap(Limit, f.ran[0].name, "scripts that export to scripts that export, more often than is followed")
+			return
+		}
+		f.queue, f.ran = f.ran, nil
 	}
 }

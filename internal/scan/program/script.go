@@ -31,6 +31,9 @@ type walker struct {
 	alias  map[string]bool
 	dirs   []string // where the process may be
 
+	exported map[string]bool // names of variables
+	deriving string          // the variable that is made of its own values just now
+
 	sites     map[string]*site
 	gaps      map[Gap]bool
 	called    map[string]bool // functions, with and without arguments
@@ -85,6 +88,7 @@ func (f *Finder) analyse(r *run) {
 		f.unparsed(r.name, err)
 		return
 	}
+	settled := false
 	for range maxRounds {
 		w.begin(frame{name: r.name, text: r.text, params: &values{list: []args{r.params}}})
 		for _, name := range r.startup {
@@ -92,16 +96,24 @@ func (f *Finder) analyse(r *run) {
 		}
 		w.walk(file)
 		w.uncalled()
-		if maps.EqualFunc(w.before, w.vars, (*variable).equal) {
+		if settled = maps.EqualFunc(w.before, w.vars, (*variable).equal); settled {
 			break
 		}
 		w.before = w.vars
 	}
+	if !settled {
+		w.limit("its variables do not settle")
+	}
+	w.exports()
 	w.commit(r)
 }
 
+// limit notes that not all was looked at.
+func (w *walker) limit(what string) { w.gaps[Gap{Limit, w.frame.name, what}] = true }
+
 func (w *walker) begin(top frame) {
 	w.vars = map[string]*variable{}
+	w.exported = map[string]bool{}
 	w.sites = map[string]*site{}
 	w.gaps = map[Gap]bool{}
 	w.called = map[string]bool{}
@@ -174,26 +186,24 @@ func (f *Finder) sourced(n *node, via []string) *node {
 // loaderVariable notes a variable of the dynamic linker.
 func (f *Finder) loaderVariable(name string, v *variable, where string) {
 	for _, a := range v.all() {
-		value := a.join()
-		if value.open {
-			f.gap(Computed, where, name+" is set to what is not known: "+value.text)
-			continue
-		}
-		f.loader[name+"="+value.text] = true
+		f.loaderValue(name, a, where)
 	}
+}
+
+func (f *Finder) loaderValue(name string, a args, where string) {
+	value := a.join()
+	if value.open {
+		f.gap(Computed, where, name+" is set to what is not known: "+value.text)
+		return
+	}
+	f.loader[name+"="+value.text] = true
 }
 
 // search returns the directories that the script adds to PATH.
 func (w *walker) search() []string {
-	var out []string
+	out := w.f.inheritedPath()
 	if v := w.vars["PATH"]; v != nil {
-		for _, a := range v.all() {
-			list := strings.Split(a.join().text, ":")
-			if a.join().open {
-				list = list[:len(list)-1]
-			}
-			out = append(out, list...)
-		}
+		out = append(out, folders(v.all())...)
 	}
 	return out
 }
@@ -208,7 +218,7 @@ func (w *walker) walk(root syntax.Node) {
 		}
 		w.visits++
 		if w.visits > maxVisits || w.depth > maxNesting {
-			w.gaps[Gap{Limit, w.frame.name, "the script is larger or deeper than is looked at"}] = true
+			w.limit("the script is larger or deeper than is looked at")
 			return false
 		}
 		if !w.visit(n) {
@@ -243,6 +253,7 @@ func (w *walker) visit(n syntax.Node) bool {
 		w.inLoop(func() { w.walkAll(n.Cond); w.walkAll(n.Do) })
 		return false
 	case *syntax.DeclClause:
+		w.declared(n)
 		for _, a := range n.Args {
 			w.assign(a)
 		}
@@ -316,6 +327,16 @@ func (w *walker) forLoop(n *syntax.ForClause) {
 	w.inLoop(func() { w.walkAll(n.Do) })
 }
 
+// tooDeep reports whether functions and sourced files are within each other more
+// deeply than is followed, and notes it.
+func (w *walker) tooDeep() bool {
+	if len(w.calls) < maxCalls {
+		return false
+	}
+	w.limit(fmt.Sprintf("more than %d functions and sourced files within each other", maxCalls))
+	return true
+}
+
 // define notes a function.
 func (w *walker) define(n *syntax.FuncDecl) {
 	names := n.Names
@@ -333,7 +354,7 @@ func (w *walker) define(n *syntax.FuncDecl) {
 // invoke walks a function with parameters.
 func (w *walker) invoke(name string, params args, quiet bool) {
 	key := name + "\x00" + params.key()
-	if w.called[key] || len(w.calls) >= maxCalls || slices.Contains(w.calls, key) {
+	if w.called[key] || slices.Contains(w.calls, key) || w.tooDeep() {
 		return
 	}
 	w.called[key], w.called[name] = true, true
@@ -366,6 +387,11 @@ func (w *walker) call(n *syntax.CallExpr) {
 	}
 	if len(n.Args) == 0 {
 		return
+	}
+	for _, a := range n.Assigns {
+		if a.Name != nil {
+			w.exported[a.Name.Value] = true
+		}
 	}
 	s := w.site(n)
 	for _, argv := range w.words(n.Args) {
@@ -449,7 +475,7 @@ func (w *walker) eval(s *site, text arg) {
 		return
 	}
 	key := "eval\x00" + text.text
-	if len(w.calls) >= maxCalls || slices.Contains(w.calls, key) {
+	if slices.Contains(w.calls, key) || w.tooDeep() {
 		return
 	}
 	w.calls = append(w.calls, key)
@@ -508,7 +534,7 @@ func (w *walker) sourceFile(name string, s *site) {
 		s.sourced = true
 	}
 	key := "source\x00" + file
-	if slices.Contains(w.calls, key) || len(w.calls) >= maxCalls {
+	if slices.Contains(w.calls, key) || w.tooDeep() {
 		return
 	}
 	parsed, err := w.f.parse(w.lang, data, file)

@@ -33,18 +33,22 @@ func (w *walker) set(name string, value args, derived bool) {
 }
 
 // get returns what a variable may be; nil if nothing ever sets it. base leaves
-// out the values that are made of its own.
+// out the values that are made of its own. While the variable is being made of
+// its own, only those count that come before in the script: each walk would make
+// longer ones of those of the walk before.
 func (w *walker) get(name string, base bool) []args {
 	var out values
 	if value, ok := w.f.env[name]; ok {
 		out.add(args{{text: value}})
 	}
-	for _, vars := range []map[string]*variable{w.before, w.vars} {
-		if v := vars[name]; v != nil {
-			out.addAll(v.base.list)
-			if !base {
-				out.addAll(v.derived.list)
-			}
+	own := name == w.deriving
+	for i, v := range []*variable{w.f.inherited[name], w.before[name], w.vars[name]} {
+		if v == nil {
+			continue
+		}
+		out.addAll(v.base.list)
+		if !base && (!own || i == 2) {
+			out.addAll(v.derived.list)
 		}
 	}
 	return out.list
@@ -56,6 +60,12 @@ func (w *walker) assign(a *syntax.Assign) {
 		return
 	}
 	name := a.Name.Value
+	derived := mentions(a, name)
+	if derived {
+		outer := w.deriving
+		w.deriving = name
+		defer func() { w.deriving = outer }()
+	}
 	var list []args
 	switch {
 	case a.Array != nil:
@@ -71,7 +81,6 @@ func (w *walker) assign(a *syntax.Assign) {
 	default:
 		list = []args{{{}}}
 	}
-	derived := mentions(a, name)
 	if a.Append || a.Index != nil {
 		derived = true
 		join := glue

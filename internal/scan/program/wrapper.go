@@ -209,10 +209,22 @@ func (f *Finder) wrapped(from origin, w *wrapper, argv args, depth int) {
 		return
 	}
 	rest = rest.from(w.before)
-	for w.assign && len(rest) > 0 && strings.Contains(rest[0].text, "=") {
+	for w.assign && len(rest) > 0 {
+		name, value, ok := strings.Cut(rest[0].text, "=")
+		if !ok {
+			break
+		}
+		f.inherit(name, arg{text: value, open: rest[0].open}, false)
+		if strings.HasPrefix(name, "LD_") {
+			f.loaderValue(name, args{{text: value, open: rest[0].open}}, from.where)
+		}
 		rest = rest[1:]
 	}
-	f.reportExec(from, rest, depth+1)
+	o := f.exec(from, rest, depth+1)
+	if o.failure() != nil && len(opt.values) > 0 {
+		o.computed = true // its options may be others than those in the table
+	}
+	f.reportOutcome(from, o)
 }
 
 // optionAfter returns the value of an option that may also stand behind the
@@ -226,7 +238,10 @@ func optionAfter(o options, before int, names ...string) (arg, bool) {
 
 // reportExec execs a command, and notes here what is not found.
 func (f *Finder) reportExec(from origin, argv args, depth int) {
-	o := f.exec(from, argv, depth)
+	f.reportOutcome(from, f.exec(from, argv, depth))
+}
+
+func (f *Finder) reportOutcome(from origin, o outcome) {
 	o.report(f, from.where)
 	if o.computed {
 		f.gap(Computed, from.where, from.label)
