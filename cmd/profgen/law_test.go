@@ -143,7 +143,7 @@ func TestScanAlone(t *testing.T) {
 	} {
 		t.Run(tc.image, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "profile")
-			profgen(t, "scan", "--allow-incomplete", "-o", dir, layout+":"+tc.image)
+			profgen(t, "scan", "--no-cache", "--allow-incomplete", "-o", dir, layout+":"+tc.image)
 			out := profgen(t, "verify", dir, "--runs", tc.runs, "--image", layout+":"+tc.image, "--check", tc.check)
 			if !strings.Contains(out, "passed "+tc.runs+" of "+tc.runs+" runs, denials 0\n") {
 				t.Errorf("verify: %s", out)
@@ -156,7 +156,7 @@ func TestScanAlone(t *testing.T) {
 func derived(t *testing.T, ref string) evidence.Set {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "scan")
-	profgen(t, "scan", "--allow-incomplete", "-o", dir, ref)
+	profgen(t, "scan", "--no-cache", "--allow-incomplete", "-o", dir, ref)
 	set, err := profiledir.Evidence(dir)
 	if err != nil {
 		t.Fatal(err)
