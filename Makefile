@@ -23,7 +23,7 @@ test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
 	scripts/install-missing test engines
 	scripts/apparmor-corpus .cache/apparmor
 	testdata/images/build.sh $(IMAGES) $(patsubst testdata/images/recipes/%.sh,%,$(wildcard testdata/images/recipes/*.sh))
-	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
+	go test -count=1 -timeout 50m $(TESTFLAGS) ./...
 
 lint: ## gofmt, vet, shellcheck, staticcheck, govulncheck
 	@scripts/install-missing build lint

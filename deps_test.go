@@ -23,7 +23,7 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | internal/image/imagetest
+cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
 
@@ -37,14 +37,17 @@ internal/scan:              gen/evidence internal/abi internal/elfx internal/sca
 gen/apparmor:               gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
-internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys |
-internal/record/recordtest: internal/record | |
+internal/record/auditlog:   gen/evidence internal/abi | | sys
+internal/record/ebpf:       gen/evidence internal/abi internal/host internal/record | ebpf sys |
+internal/record/recordtest: gen/evidence internal/record | |
+
 
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
-internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
+internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | sys | internal/host
+
 
 gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |

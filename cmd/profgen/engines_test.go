@@ -139,5 +139,17 @@ func startPodman(t *testing.T) engine {
 			t.Errorf("scripts/podman clean: %v\n%s", err, out)
 		}
 	})
-	return engine{"podman", []string{"bash", "../../scripts/podman", dir}, nil}
+	script, err := filepath.Abs("../../scripts/podman")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A client by its name, for who looks for one in PATH.
+	client := filepath.Join(dir, "bin", "podman")
+	if err := os.Mkdir(filepath.Dir(client), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(client, fmt.Appendf(nil, "#!/bin/sh\nexec bash %s %s \"$@\"\n", script, dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return engine{"podman", []string{client}, []string{"PATH=" + filepath.Dir(client) + ":" + os.Getenv("PATH")}}
 }

@@ -79,7 +79,10 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Version:   version(),
 		Writer:    stdout,
 		ErrWriter: stderr,
-		Commands:  []*cli.Command{recordCommand(), scanCommand(), generateCommand(), verifyCommand(), whyCommand(), flagsCommand(), fmtCommand()},
+		Commands: []*cli.Command{
+			recordCommand(), scanCommand(), importCommand(), hookCommand(), mergeCommand(),
+			generateCommand(), verifyCommand(), whyCommand(), flagsCommand(), fmtCommand(), doctorCommand(),
+		},
 		// Errors are printed in one place, and nothing but main exits.
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,9 +34,39 @@ func TestScripts(t *testing.T) {
 			env.Setenv("REGISTRY", registry)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "private"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cached"))
-			return os.Mkdir(filepath.Join(env.WorkDir, "private"), 0o700)
+			if err := os.Mkdir(filepath.Join(env.WorkDir, "private"), 0o700); err != nil {
+				return err
+			}
+			return privatePodman(t, env)
 		},
 	})
+}
+
+// privatePodman puts a podman first in PATH that leaves the machine's alone.
+func privatePodman(t *testing.T, env *testscript.Env) error {
+	script, err := filepath.Abs("../../scripts/podman")
+	if err != nil {
+		return err
+	}
+	state, err := os.MkdirTemp("", "engine") // podman wants a short name
+	if err != nil {
+		return err
+	}
+	bin := filepath.Join(env.WorkDir, ".podman")
+	env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
+	env.Defer(func() {
+		defer os.RemoveAll(state)
+		if used, err := os.ReadDir(state); err == nil && len(used) == 0 {
+			return
+		}
+		if out, err := exec.Command("bash", script, state, "clean").CombinedOutput(); err != nil {
+			t.Errorf("scripts/podman clean: %v: %s", err, out)
+		}
+	})
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(bin, "podman"), fmt.Appendf(nil, "#!/bin/sh\nexec bash %s %s \"$@\"\n", script, state), 0o755)
 }
 
 // testImages returns the OCI layout that make test builds, for tests that run

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,11 @@ func recordCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
-		capAddFlag(),
+		capAddFlag(), readyFlag(), runsFlag(),
 	}
+	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
+	flags = append(flags, probeFlags()...)
 	flags = append(flags, driveFlags()...)
 	return &cli.Command{
 		Name:  "record",
@@ -33,12 +36,15 @@ func recordCommand() *cli.Command {
 		UsageText: "profgen record -o DIR --image REF [-- ARGS...]\n" +
 			"profgen record -o DIR --bundle DIR [-- ARGS...]\n" +
 			"profgen record -o DIR --pid N\n" +
+			"profgen record -o DIR --container NAME\n" +
+			"profgen record -o DIR --engine docker|podman -- run [OPTIONS] IMAGE [ARGS...]\n" +
 			"profgen record -o DIR -- COMMAND [ARGS...]",
 		Description: "REF is an OCI layout folder (FOLDER or FOLDER:TAG), an OCI or docker save archive, a\n" +
 			"root file system folder, or a reference in a registry.\n\n" +
 			"The recording ends when the workload does, after --for, or once --check succeeds; an\n" +
 			"interrupt ends it too and loses nothing. A check is run again until it succeeds, in\n" +
-			"the container's network: http://127.0.0.1:80/ is the workload's port 80.",
+			"the container's network: http://127.0.0.1:80/ is the workload's port 80. What --exec-check\n" +
+			"names, and the image's HEALTHCHECK, is exec'd into the container, and has to succeed too.",
 		Flags:        append(flags, generateFlags()...),
 		OnUsageError: onUsageError,
 		Action:       recordAction,
@@ -53,7 +59,16 @@ func recordAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid")})
+	dir := c.String("output")
+	if c.Int("runs") > 1 {
+		unlock, err := profiledir.Lock(dir)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return recordRuns(c, facts, dir)
+	}
+	rec, err := newRecorder(c, facts)
 	if err != nil {
 		return err
 	}
@@ -63,7 +78,6 @@ func recordAction(c *cli.Context) error {
 		return err
 	}
 	defer done()
-	dir := c.String("output")
 	unlock, err := profiledir.Lock(dir)
 	if err != nil {
 		return err
@@ -72,12 +86,17 @@ func recordAction(c *cli.Context) error {
 	return recordInto(c, dir, run)
 }
 
+func newRecorder(c *cli.Context, facts host.Facts) (*ebpf.Recorder, error) {
+	return ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container")})
+}
+
 // recordInto makes the recording and the files of dir.
 func recordInto(c *cli.Context, dir string, run record.Run) error {
-	before, err := evidenceBefore(c, dir, run)
+	before, err := evidenceBefore(c, dir)
 	if err != nil {
 		return err
 	}
+	before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
 	talk := newTalk(c.App.ErrWriter)
 	talk.unpacking(run.Subject.Image)
 	run.Progress = talk.progress
@@ -91,11 +110,16 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	}
 	fmt.Fprintf(c.App.ErrWriter, "recorded %d system calls in %s\n",
 		res.Progress.Syscalls, res.Progress.Elapsed.Round(100*time.Millisecond))
-	bundle, err := generate(c, dir, evidence.Merge(before, res.Evidence))
+	set := evidence.Merge(before, res.Evidence.AsRun())
+	if err := profiledir.SaveEvidence(dir, set); err != nil {
+		return err
+	}
+	bundle, err := generate(c, dir, set)
 	if err != nil {
 		return err
 	}
 	summarize(c.App.ErrWriter, dir, bundle)
+	summarizeUse(c.App.ErrWriter, res.Evidence)
 	nextSteps(c.App.ErrWriter, dir)
 	if res.Code != 0 && !res.Stopped {
 		return exitError{res.Code, nil}
@@ -109,12 +133,16 @@ func checkRecordFlags(c *cli.Context) error {
 	switch {
 	case c.String("output") == "":
 		return usage("record: want -o DIR, the profile directory to write")
+	case c.IsSet("engine") || c.IsSet("container"):
+		if err := checkEngineFlags(c); err != nil {
+			return err
+		}
 	case c.IsSet("image") && c.IsSet("bundle"), c.IsSet("pid") && (contained || c.NArg() > 0):
 		return usage("record: want one of --image, --bundle, --pid and a command, not several")
 	case !contained && !c.IsSet("pid") && c.NArg() == 0:
 		return usage("record: nothing to run: want --image REF, --bundle DIR, --pid N, or a command after --")
 	}
-	if err := checkFlags(c); err != nil {
+	if err := cmp.Or(checkRuns(c), checkFlags(c)); err != nil {
 		return err
 	}
 	if err := gen.Check(generateOptions(c)); err != nil {
@@ -123,9 +151,8 @@ func checkRecordFlags(c *cli.Context) error {
 	return nil
 }
 
-// evidenceBefore is the evidence that the recording adds to. Of a recording that
-// it makes up for, what was seen stays, and the mark goes.
-func evidenceBefore(c *cli.Context, dir string, run record.Run) (evidence.Set, error) {
+// evidenceBefore is the evidence that a recording adds to.
+func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 	if c.Bool("fresh") {
 		return evidence.Set{}, nil
 	}
@@ -133,8 +160,7 @@ func evidenceBefore(c *cli.Context, dir string, run record.Run) (evidence.Set, e
 	if err != nil {
 		return evidence.Set{}, fmt.Errorf("%w\nprofgen: hint: --fresh starts over", err)
 	}
-	before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
-	return before, nil
+	return before.AsRun(), nil // if it is from before there were runs
 }
 
 // newRun returns the recording that the flags ask for, and what gives back
@@ -142,6 +168,12 @@ func evidenceBefore(c *cli.Context, dir string, run record.Run) (evidence.Set, e
 func newRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, func(), error) {
 	nothing := func() {}
 	switch {
+	case c.IsSet("container"):
+		run, err := inspectedRun(c, facts, rec)
+		return run, nothing, err
+	case c.IsSet("engine"):
+		run, err := engineRun(c, facts, rec)
+		return run, nothing, err
 	case c.IsSet("image") || c.IsSet("bundle"):
 		return containerRun(c, facts, rec)
 	case c.IsSet("pid"):
@@ -149,11 +181,11 @@ func newRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, f
 		return run, nothing, err
 	}
 	argv := c.Args().Slice()
+	cmd := &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit()}
 	return record.Run{
-		Recorder: rec, Start: record.AtExec,
-		Target:  &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit()},
+		Recorder: rec, Start: record.AtExec, Target: cmd, Measure: cmd.Usage,
 		Subject: hostSubject(facts, argv), Source: source(facts, ""),
-		Check: checker(c, sandbox.Shell), For: c.Duration("for"),
+		Check: checker(c, sandbox.Shell), Ready: readiness(c, sandbox.Shell), For: c.Duration("for"),
 	}, nothing, nil
 }
 
@@ -166,14 +198,15 @@ func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.
 	if err != nil {
 		return record.Run{}, nil, err
 	}
-	if ct.Image != nil && ct.Image.Config().Healthcheck != nil {
-		fmt.Fprintln(c.App.ErrWriter, "note: the image's HEALTHCHECK is not run; what it needs is not recorded unless the check does the same")
+	drive, err := driveOf(c, ct, func(pid int) error { return rec.Follow(pid, record.AtFilter) })
+	if err != nil {
+		return record.Run{}, nil, err
 	}
 	src := source(facts, ct.Runtime.String())
 	src.NoNewPrivileges = true
 	return record.Run{
-		Recorder: rec, Start: record.AtFilter, Target: ct,
-		Subject: subject, Source: src, Check: checker(c, ct.Shell), For: c.Duration("for"),
+		Recorder: rec, Start: record.AtFilter, Target: ct, Measure: ct.Usage,
+		Subject: subject, Source: src, Check: drive.check, Probe: drive.probe, Ready: drive.ready, For: c.Duration("for"),
 	}, func() { closeImage(ct) }, nil
 }
 

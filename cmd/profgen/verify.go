@@ -18,13 +18,14 @@ import (
 )
 
 func verifyCommand() *cli.Command {
-	flags := append(containerFlags(), driveFlags()...)
+	flags := append(append(containerFlags(), driveFlags()...), probeFlags()...)
 	return &cli.Command{
 		Name:      "verify",
 		Usage:     "run the workload under its profile and count what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] --check CMD [-- ARGS...]",
 		Description: "Runs the container with the seccomp profile and the capabilities of DIR and with\n" +
-			"no-new-privileges, N times. Exits 3 if anything was refused or a run failed.",
+			"no-new-privileges, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
+			"HEALTHCHECK, and what --exec-check names, is exec'd into it and has to succeed.",
 		Flags: append(flags,
 			&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20}),
 		OnUsageError: onUsageError,
@@ -78,7 +79,9 @@ func verifyAction(c *cli.Context) error {
 		Runs: c.Int("runs"), For: c.Duration("for"), Profile: enforced.Seccomp, Recorder: rec,
 		Trial: func() (record.Target, func(context.Context) error) {
 			ct := *template
-			return &ct, checker(c, ct.Shell)
+			// Its flags were read before: there is nothing that can be wrong with them.
+			drive, _ := driveOf(c, &ct, func(pid int) error { return rec.Follow(pid, record.AtFilter) })
+			return &ct, record.Together(drive.check, drive.probe)
 		},
 		Done: func(run int, _ error) { talk.say("run %d of %d", run, c.Int("runs")) },
 	}.Run(c.Context)

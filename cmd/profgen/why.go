@@ -166,6 +166,7 @@ func check(f evidence.Capability) string {
 	}{
 		{f.Granted, "granted"},
 		{!f.Granted && f.Basis == evidence.Observed, "refused"},
+		{f.Unaudited, "without audit"},
 		{f.Overridden, "with other credentials than its own"},
 		{f.Nested, "about a user namespace of its own"},
 	} {

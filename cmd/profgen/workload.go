@@ -99,13 +99,18 @@ func checker(c *cli.Context, shell func(context.Context, string) ([]byte, error)
 // checkFlags refuses flags that would do nothing, before anything is done.
 func checkFlags(c *cli.Context) error {
 	contained := c.IsSet("image") || c.IsSet("bundle")
-	for _, f := range append(containerFlags(), capAddFlag()) {
+	for _, f := range append(append(containerFlags(), probeFlags()...), capAddFlag()) {
 		if name := f.Names()[0]; c.IsSet(name) && !contained {
 			return usage("--%s is for containers: it wants --image or --bundle", name)
 		}
 	}
-	if c.IsSet("check") && c.String("check") == "" {
-		return usage("--check is empty: it would succeed whatever the workload does")
+	for _, name := range []string{"check", "ready"} {
+		if c.IsSet(name) && c.String(name) == "" {
+			return usage("--%s is empty: it would succeed whatever the workload does", name)
+		}
+	}
+	if _, err := execChecks(c); err != nil {
+		return err
 	}
 	for _, d := range []string{"for", "check-timeout"} {
 		if c.Duration(d) < 0 || c.IsSet(d) && c.Duration(d) == 0 {

@@ -208,12 +208,12 @@ func Round(n uint64) uint64 {
 	return n
 }
 
-func (f FileAccess) basis() Basis { return f.Basis }
-func (f Executed) basis() Basis   { return f.Basis }
-func (f Signal) basis() Basis     { return f.Basis }
-func (f Ptrace) basis() Basis     { return f.Basis }
-func (f Mount) basis() Basis      { return f.Basis }
-func (f Resource) basis() Basis   { return f.Basis }
+func (f FileAccess) known() (Basis, Phase) { return f.Basis, f.Phase }
+func (f Executed) known() (Basis, Phase)   { return f.Basis, f.Phase }
+func (f Signal) known() (Basis, Phase)     { return f.Basis, f.Phase }
+func (f Ptrace) known() (Basis, Phase)     { return f.Basis, f.Phase }
+func (f Mount) known() (Basis, Phase)      { return f.Basis, f.Phase }
+func (f Resource) known() (Basis, Phase)   { return f.Basis, f.Phase }
 
 func (f FileAccess) key() string {
 	return fmt.Sprintf("4 %q %q %q %t %q %q %q %q %q", f.Path, f.Perms, f.Kind, f.Owner, f.Origin, f.Target, f.Errno, f.Phase, f.Basis)

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,16 +21,18 @@ const FormatVersion = 1
 const (
 	maxLine  = 64 << 10
 	maxLines = 1 << 20
+	maxSeen  = 1 << 23 // facts times runs
 )
 
 // ErrTruncated says that evidence ends before its end line.
 var ErrTruncated = errors.New("ends before its end line")
 
-// line is one line of the format: exactly one field is set.
+// line is one line of the format: exactly one field is set, besides In.
 type line struct {
 	Header     *header     `json:"evidence,omitempty"`
 	Subject    *Subject    `json:"subject,omitempty"`
 	Source     *Source     `json:"source,omitempty"`
+	Run        *Run        `json:"run,omitempty"`
 	Syscall    *Syscall    `json:"syscall,omitempty"`
 	Capability *Capability `json:"capability,omitempty"`
 	Socket     *Socket     `json:"socket,omitempty"`
@@ -42,6 +45,9 @@ type line struct {
 	Witness    *Witness    `json:"witness,omitempty"`
 	Gap        *Gap        `json:"gap,omitempty"`
 	End        *end        `json:"end,omitempty"`
+	// In says of a fact of a run in which runs it was: indexes of the lines of
+	// runs, from 0 on, rising. Without it, it was in all of them.
+	In *[]int `json:"in,omitempty"`
 }
 
 type header struct {
@@ -54,7 +60,7 @@ type end struct {
 }
 
 // Encode writes s in canonical order as JSON lines: a header, one line a
-// subject, source, fact, witness or gap, and an end line.
+// subject, source, run, fact, witness or gap, and an end line.
 func Encode(w io.Writer, s Set) error {
 	s = s.Normalize()
 	lines := []line{{Header: &header{FormatVersion}}}
@@ -64,8 +70,17 @@ func Encode(w io.Writer, s Set) error {
 	for _, v := range s.Sources {
 		lines = append(lines, line{Source: &v})
 	}
+	for _, v := range s.Runs {
+		lines = append(lines, line{Run: &v})
+	}
+	seen := s.sightings()
 	for _, v := range s.Facts {
-		lines = append(lines, factLine(v))
+		l := factLine(v)
+		if in := seen[v.key()]; len(in) < len(s.Runs) && ofWorkload(v) {
+			in = append([]int{}, in...) // none is [], not null
+			l.In = &in
+		}
+		lines = append(lines, l)
 	}
 	for _, v := range s.Witnesses {
 		lines = append(lines, line{Witness: &v})
@@ -170,6 +185,9 @@ func (s *Set) add(l line) error {
 	if n := l.kinds(); n != 1 {
 		return fmt.Errorf("%d kinds on one line, want one", n)
 	}
+	if l.In != nil && !l.isFact() {
+		return errors.New("only facts are in runs")
+	}
 	switch {
 	case l.Header != nil:
 		return l.Header.validate()
@@ -177,6 +195,12 @@ func (s *Set) add(l line) error {
 		s.Subjects = append(s.Subjects, *l.Subject)
 	case l.Source != nil:
 		s.Sources = append(s.Sources, *l.Source)
+	case l.Run != nil:
+		if len(s.Facts) > 0 || len(s.Runs) >= maxRuns {
+			return fmt.Errorf("run: want at most %d, before all facts", maxRuns)
+		}
+		s.Runs = append(s.Runs, *l.Run)
+		return l.Run.validate()
 	case l.Witness != nil:
 		s.Witnesses = append(s.Witnesses, *l.Witness)
 		return l.Witness.validate()
@@ -186,9 +210,43 @@ func (s *Set) add(l line) error {
 	case l.End == nil:
 		f := l.fact()
 		s.Facts = append(s.Facts, f)
-		return f.validate()
+		return cmp.Or(f.validate(), s.addSightings(f, l.In))
 	}
 	return nil
+}
+
+// addSightings takes in that a fact was in the runs with these indexes; in all of
+// them for nil.
+func (s *Set) addSightings(f Fact, in *[]int) error {
+	if !ofWorkload(f) {
+		if in != nil {
+			return errors.New("only what was observed of the workload is in runs")
+		}
+		return nil
+	}
+	if len(s.Facts)*len(s.Runs) > maxSeen {
+		return fmt.Errorf("more than %d facts of runs", maxSeen)
+	}
+	if in == nil {
+		for i := range s.Runs {
+			s.Runs[i].Facts = append(s.Runs[i].Facts, f)
+		}
+		return nil
+	}
+	last := -1
+	for _, i := range *in {
+		if i <= last || i >= len(s.Runs) {
+			return fmt.Errorf("in %d: want rising indexes of the %d runs", *in, len(s.Runs))
+		}
+		s.Runs[i].Facts = append(s.Runs[i].Facts, f)
+		last = i
+	}
+	return nil
+}
+
+// isFact reports whether the line is of a fact.
+func (l line) isFact() bool {
+	return l.Header == nil && l.Subject == nil && l.Source == nil && l.Run == nil && l.Witness == nil && l.Gap == nil && l.End == nil
 }
 
 // fact returns the fact that l is of.
@@ -218,7 +276,7 @@ func (l line) fact() Fact {
 func (l line) kinds() int {
 	n := 0
 	for _, set := range []bool{
-		l.Header != nil, l.Subject != nil, l.Source != nil, l.Syscall != nil,
+		l.Header != nil, l.Subject != nil, l.Source != nil, l.Run != nil, l.Syscall != nil,
 		l.Capability != nil, l.Socket != nil, l.File != nil, l.Executed != nil,
 		l.Signal != nil, l.Ptrace != nil, l.Mount != nil, l.Resource != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
 	} {

@@ -24,7 +24,7 @@ func TestDecodeUndoesEncode(t *testing.T) {
 
 // every has one line of each kind, with every field set.
 func every() evidence.Set {
-	return evidence.Set{
+	s := evidence.Set{
 		Subjects: []evidence.Subject{{
 			Image: "web:1", Digest: "sha256:aa", ConfigDigest: "sha256:bb", Platform: "linux/amd64", Argv: []string{"/web", "-v"}, User: "1000",
 		}},
@@ -57,6 +57,11 @@ func every() evidence.Set {
 			{Kind: evidence.UnresolvedDlopen, Where: "usr/bin/web+0x1", Detail: "a name that is computed: all of usr/lib/web was taken", Syscall: "openat", Covered: true},
 		},
 	}
+	s.Runs = []evidence.Run{
+		{ID: "sha256:" + strings.Repeat("1", 64), Nth: 1, Facts: s.Facts},
+		{ID: "sha256:" + strings.Repeat("2", 64), Nth: 3, Facts: s.Facts[1:]},
+	}
+	return s
 }
 
 // A witness of any size fits on a line.
@@ -82,7 +87,7 @@ func TestEveryKind(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, every()) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, every())
 	}
-	for _, kind := range []string{"evidence", "subject", "source", "syscall", "capability", "socket", "file", "exec", "signal", "ptrace", "mount", "resource", "witness", "gap", "end"} {
+	for _, kind := range []string{"evidence", "subject", "source", "run", "syscall", "capability", "socket", "file", "exec", "signal", "ptrace", "mount", "resource", "witness", "gap", "end"} {
 		if !bytes.Contains(b, []byte("\n{\""+kind+"\":")) && !bytes.HasPrefix(b, []byte("{\""+kind+"\":")) {
 			t.Errorf("no line of kind %s in %s", kind, b)
 		}
@@ -110,6 +115,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"arch":"x86_64","nr"`, `"arch":"vax","nr"`, `of "vax" is ""`},
 		{`"index":0`, `"index":6`, "at most 5"},
 		{`[{"index":0,"value":2}]`, `[{"index":0,"value":2},{"index":0,"value":3}]`, "must rise"},
+		{`"in":[0]`, `"in":[2]`, "of the 2 runs"},
+		{`"in":[0]`, `"in":[0,0]`, "rising"},
+		{`"in":[0]`, `"in":[-1]`, "rising"},
+		{`"observed"},"in":[0]`, `"declared"},"in":[0]`, "only what was observed"},
+		{`"configDigest":"sha256:bb"`, `"configDigest":"sha256:bb","in":[0]`, "written by a newer"},
+		{`"user":"1000"}}`, `"user":"1000"},"in":[0]}`, "only facts"},
+		{`"nth":3`, `"nth":0`, "from 1 on"},
+		{`"id":"sha256:1`, `"id":"md5:1`, "want an id"},
 		{`"phase":"start"`, `"phase":"lunch"`, `phase "lunch"`},
 		{`"basis":"observed"`, `"basis":"guessed"`, `basis "guessed"`},
 		{`CAP_CHOWN`, `chown`, `capability "chown"`},
@@ -120,7 +133,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"family"`, `"flavour"`, "written by a newer profgen"},
 		{`{"gap"`, `{"quota"`, "written by a newer profgen"},
 		{`{"evidence":{"version":1}}` + "\n", "", "the first line"},
-		{`{"lines":16}}`, `{"lines":6}}`, "counts 6 lines, there are 16"},
+		{`{"lines":18}}`, `{"lines":6}}`, "counts 6 lines, there are 18"},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{`, "want a system call or a capability"},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"sokcet",`, `no system call "sokcet"`},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"socket","capability":"CAP_CHOWN",`, "not both"},
@@ -131,7 +144,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"basis":"reachable","program"`, `"basis":"felt","program"`, `basis "felt"`},
 		{`"syscall":"openat"`, `"syscall":"opanet"`, `no kernel has system call "opanet"`},
 		{`"count":3`, `"covered":true`, "only those of static analysis"},
-		{`{"lines":16}}`, `{"lines":16}}` + "\n{}", "text after the end line"},
+		{`{"lines":18}}`, `{"lines":18}}` + "\n{}", "text after the end line"},
 		{`{"gap":`, `{"socket":{"family":1,"type":1,"phase":"start","basis":"observed"},"gap":`, "2 kinds on one line"},
 		{`{"gap":`, "{}\n" + `{"gap":`, "0 kinds on one line"},
 		{`{"gap":`, "{}{}\n" + `{"gap":`, "more than one value"},

@@ -48,6 +48,7 @@ const (
 type Set struct {
 	Subjects  []Subject
 	Sources   []Source
+	Runs      []Run
 	Facts     []Fact
 	Witnesses []Witness
 	Gaps      []Gap
@@ -87,7 +88,7 @@ type Source struct {
 
 // Fact is one thing known about the workload. The set of kinds is closed.
 type Fact interface {
-	basis() Basis
+	known() (Basis, Phase)
 	key() string // orders facts; equal keys mean equal facts
 	validate() error
 }
@@ -111,7 +112,8 @@ type Syscall struct {
 
 // Arg is the value of one argument of a system call, as the kernel used it:
 // 32-bit parameters truncated, bits that do not matter masked away by the
-// recorder (SOCK_CLOEXEC and SOCK_NONBLOCK in a socket's type).
+// recorder (SOCK_CLOEXEC and SOCK_NONBLOCK in a socket's type, all of memory
+// protection but PROT_WRITE and PROT_EXEC): abi.Arch.Arguments.
 //
 // clone3's one interesting argument, the flags in the struct it points to, is
 // given as Index 0.
@@ -130,6 +132,10 @@ type Capability struct {
 	// Overridden says that the task was acting with credentials that were not
 	// its own, as overlayfs does for it: no need of the workload's.
 	Overridden bool `json:"overridden,omitempty"`
+	// Unaudited says that the kernel asked without telling the audit log of a
+	// refusal (CAP_OPT_NOAUDIT), as it does where it can do without: mostly no
+	// need. Not every recorder can tell.
+	Unaudited bool `json:"unaudited,omitempty"`
 	// Nested says that it was asked about a user namespace that the workload made
 	// itself. Whoever makes one has all capabilities in it: no need either.
 	Nested bool  `json:"nested,omitempty"`
@@ -147,9 +153,9 @@ type Socket struct {
 	Basis    Basis  `json:"basis"`
 }
 
-func (f Syscall) basis() Basis    { return f.Basis }
-func (f Capability) basis() Basis { return f.Basis }
-func (f Socket) basis() Basis     { return f.Basis }
+func (f Syscall) known() (Basis, Phase)    { return f.Basis, f.Phase }
+func (f Capability) known() (Basis, Phase) { return f.Basis, f.Phase }
+func (f Socket) known() (Basis, Phase)     { return f.Basis, f.Phase }
 
 // Static returns what static analysis says in s: the Reachable facts, the
 // witnesses of them, and the gaps of its kinds. rest is what remains. Subjects
@@ -157,8 +163,10 @@ func (f Socket) basis() Basis     { return f.Basis }
 func (s Set) Static() (static, rest Set) {
 	static = Set{Subjects: s.Subjects, Sources: s.Sources}
 	rest = static
+	rest.Runs = s.Runs
 	for _, f := range s.Facts {
-		into := choose(f.basis() == Reachable, &static, &rest)
+		basis, _ := f.known()
+		into := choose(basis == Reachable, &static, &rest)
 		into.Facts = append(into.Facts, f)
 	}
 	for _, w := range s.Witnesses {
@@ -186,6 +194,7 @@ func Merge(sets ...Set) Set {
 	for _, s := range sets {
 		out.Subjects = append(out.Subjects, s.Subjects...)
 		out.Sources = append(out.Sources, s.Sources...)
+		out.Runs = append(out.Runs, s.Runs...)
 		out.Facts = append(out.Facts, s.Facts...)
 		out.Witnesses = append(out.Witnesses, s.Witnesses...)
 		out.Gaps = append(out.Gaps, s.Gaps...)
@@ -196,10 +205,15 @@ func Merge(sets ...Set) Set {
 // Normalize returns the set in canonical order, each line once. It leaves s as
 // it is.
 func (s Set) Normalize() Set {
+	runs, facts := normalRuns(s.Runs), s.Facts
+	for _, r := range runs {
+		facts = append(slices.Clip(facts), r.Facts...)
+	}
 	return Set{
+		Runs:      runs,
 		Subjects:  unique(s.Subjects, Subject.canonical, Subject.key),
 		Sources:   unique(s.Sources, Source.canonical, Source.key),
-		Facts:     unique(s.Facts, canonicalFact, Fact.key),
+		Facts:     unique(facts, canonicalFact, Fact.key),
 		Witnesses: unique(s.Witnesses, Witness.canonical, Witness.key),
 		Gaps:      unique(s.Gaps, Gap.canonical, Gap.key),
 	}

@@ -33,7 +33,7 @@ func argsKey(args []Arg) string {
 }
 
 func (f Capability) key() string {
-	return fmt.Sprintf("2 %q %q %q %t %t %t %q %q", f.Cap, f.Arch, f.Syscall, f.Granted, f.Overridden, f.Nested, f.Phase, f.Basis)
+	return fmt.Sprintf("2 %q %q %q %t %t %t %t %q %q", f.Cap, f.Arch, f.Syscall, f.Granted, f.Overridden, f.Unaudited, f.Nested, f.Phase, f.Basis)
 }
 
 func (f Socket) key() string {

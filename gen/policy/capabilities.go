@@ -18,6 +18,24 @@ var memoryCalls = []string{
 	"clone", "clone3", "fork", "vfork", "execve", "execveat", "memfd_create", "ftruncate", "fallocate",
 }
 
+// unauditedNeeds are the questions that decide something though the kernel asks
+// them without audit: may a filter or a Landlock ruleset be loaded without
+// no_new_privs (kernel/seccomp.c, security/landlock/syscalls.c), and may
+// oom_score_adj be lowered, which is written to (fs/proc/base.c).
+var unauditedNeeds = map[string][]string{
+	"CAP_SYS_ADMIN":    {"seccomp", "prctl", "landlock_restrict_self"},
+	"CAP_SYS_RESOURCE": {"write", "pwrite64", "writev"},
+}
+
+// listingCalls make the kernel ask for CAP_SYS_ADMIN to decide whether names of
+// trusted.* attributes are among those listed: simple_xattr_list, fs/xattr.c.
+var listingCalls = []string{"listxattr", "llistxattr", "flistxattr", "listxattrat"}
+
+// openingCalls make the kernel ask for CAP_NET_ADMIN where they get to a file of
+// /proc/sys/net, whatever for: it decides who may write there
+// (net_ctl_permissions, net/sysctl_net.c), which in a container nobody may.
+var openingCalls = []string{"open", "openat", "openat2", "access", "faccessat", "faccessat2"}
+
 // setgidCalls are those where CAP_FSETID decides whether a file gets a setgid
 // bit that the caller asked for (setattr_prepare, fs/attr.c; mode_strip_sgid,
 // fs/inode.c). Elsewhere it only spares a file the loss of its bits on write.
@@ -39,14 +57,14 @@ var severe = []string{
 // are only reachable it keeps what engines give to every container.
 func (d *decider) decideCapabilities() {
 	need := map[string]string{} // capability → reason
-	checked := map[string]string{}
+	var checked []dismissed
 	for _, f := range d.set.Facts {
 		f, ok := f.(evidence.Capability)
 		if !ok || f.Basis == evidence.Reachable {
 			continue
 		}
 		if why := d.dismiss(f); why != "" {
-			checked[f.Cap] = why
+			checked = append(checked, dismissed{f.Cap, why, orUnknown(f.Syscall)})
 			continue
 		}
 		need[f.Cap] = "granted in " + orUnknown(f.Syscall)
@@ -70,9 +88,24 @@ func (d *decider) decideCapabilities() {
 			d.warn("severe-capability", "%s is kept: with it a container can take over the host (%s)", c, need[c])
 		}
 	}
-	for _, c := range slices.Sorted(maps.Keys(checked)) {
-		if need[c] == "" {
-			d.decide(c, false, "checked, not needed: %s", checked[c])
+	d.decideDismissed(need, checked)
+}
+
+// dismissed is a check that was no need.
+type dismissed struct{ cap, why, call string }
+
+// decideDismissed lists what was checked of capabilities that are not needed.
+func (d *decider) decideDismissed(need map[string]string, checked []dismissed) {
+	slices.SortFunc(checked, func(a, b dismissed) int {
+		return cmp.Or(strings.Compare(a.cap, b.cap), strings.Compare(a.why, b.why), strings.Compare(a.call, b.call))
+	})
+	for rest := slices.Compact(checked); len(rest) > 0; {
+		first, calls := rest[0], []string{}
+		for ; len(rest) > 0 && rest[0].cap == first.cap && rest[0].why == first.why; rest = rest[1:] {
+			calls = append(calls, rest[0].call)
+		}
+		if need[first.cap] == "" {
+			d.decide(first.cap, false, "checked in %s, not needed: %s", listFew(calls), first.why)
 		}
 	}
 }
@@ -162,17 +195,23 @@ func (d *decider) dismiss(f evidence.Capability) string {
 	case f.Phase == evidence.Runtime:
 		return "asked by the OCI runtime, not by the image"
 	case !f.Granted:
-		return "refused in " + orUnknown(f.Syscall) + ", and the workload went on"
+		return "refused, and the workload went on"
 	case f.Overridden:
 		return "asked with credentials that were not the workload's own"
+	case f.Unaudited && !slices.Contains(unauditedNeeds[f.Cap], f.Syscall):
+		return "asked without audit, as the kernel does where it can do without"
 	case f.Cap == "CAP_SYS_ADMIN" && strings.HasPrefix(f.Syscall, "clone") && d.namespaces:
 		return "" // it may have been for the namespaces
+	case f.Cap == "CAP_SYS_ADMIN" && slices.Contains(listingCalls, f.Syscall):
+		return "it only adds trusted.* attributes to what is listed"
+	case f.Cap == "CAP_NET_ADMIN" && slices.Contains(openingCalls, f.Syscall):
+		return "asked for who may write to /proc/sys/net, where containers cannot"
 	case f.Cap == "CAP_SETPCAP" && f.Syscall == "capset":
-		return "asked by capset, where it only lets the inheritable set grow beyond the permitted one"
+		return "it only lets the inheritable set grow beyond the permitted one"
 	case f.Cap == "CAP_SYS_ADMIN" && slices.Contains(memoryCalls, f.Syscall):
-		return "asked by " + f.Syscall + " for the memory overcommit reserve"
+		return "asked for the memory overcommit reserve"
 	case f.Cap == "CAP_FSETID" && !slices.Contains(setgidCalls, f.Syscall):
-		return "asked by " + orUnknown(f.Syscall) + ", where it changes no result"
+		return "it changes no result there"
 	}
 	return ""
 }

@@ -18,6 +18,12 @@ func granted(name, in string) evidence.Capability {
 	return evidence.Capability{Cap: name, Arch: abi.X8664, Syscall: in, Granted: true, Phase: evidence.Start, Basis: evidence.Observed}
 }
 
+func unaudited(name, in string) evidence.Capability {
+	f := granted(name, in)
+	f.Unaudited = true
+	return f
+}
+
 func decide(t *testing.T, facts ...evidence.Fact) policy.Policy {
 	t.Helper()
 	p, err := policy.Decide(evidence.Set{Facts: append(facts, call("read"))}, policy.Options{})
@@ -55,6 +61,11 @@ func TestWhichChecksAreNeeds(t *testing.T) {
 		{"bits lost on write", []evidence.Fact{granted("CAP_FSETID", "write"), granted("CAP_FSETID", "chown")}, ""},
 		{"inheritable set", []evidence.Fact{granted("CAP_SETPCAP", "capset")}, ""},
 		{"bounding set", []evidence.Fact{granted("CAP_SETPCAP", "prctl")}, "CAP_SETPCAP"},
+		{"names of trusted attributes", []evidence.Fact{granted("CAP_SYS_ADMIN", "listxattr")}, ""},
+		{"who may write to /proc/sys/net", []evidence.Fact{granted("CAP_NET_ADMIN", "openat")}, ""},
+		{"a probe", []evidence.Fact{unaudited("CAP_SYS_PTRACE", "read"), unaudited("CAP_IPC_LOCK", "io_uring_setup")}, ""},
+		{"a need that is not audited", []evidence.Fact{unaudited("CAP_SYS_RESOURCE", "write")}, "CAP_SYS_RESOURCE"},
+		{"a filter without no_new_privs", []evidence.Fact{unaudited("CAP_SYS_ADMIN", "seccomp")}, "CAP_SYS_ADMIN"},
 		{"a namespace of its own", []evidence.Fact{evidence.Capability{
 			Cap: "CAP_SYS_ADMIN", Arch: abi.X8664, Syscall: "mount", Granted: true, Nested: true, Phase: evidence.Start, Basis: evidence.Observed,
 		}}, ""},
@@ -85,7 +96,10 @@ func TestWarnings(t *testing.T) {
 		{"too many alternatives", many, "personality-any"},
 		{"kernel crypto", []evidence.Fact{evidence.Socket{Family: 38, Type: 5, Phase: evidence.Start, Basis: evidence.Observed}}, "exposed-family"},
 		{"mounting", []evidence.Fact{call("mount")}, "apparmor-mount dangerous-call"},
-		{"bpf", []evidence.Fact{call("bpf")}, "dangerous-call"},
+		{"bpf", []evidence.Fact{call("bpf", arg0(5))}, "dangerous-call"},
+		{"bpf with unknown arguments", []evidence.Fact{call("bpf")}, "bpf-any dangerous-call"},
+		{"common calls with unknown arguments", []evidence.Fact{call("prctl"), call("mmap")}, "arguments-any"},
+		{"memory written and executed", []evidence.Fact{call("mmap", evidence.Arg{Index: 2, Value: 6})}, "write-execute"},
 		{"clone3 with unknown flags", []evidence.Fact{call("clone3")}, "clone-any"},
 		{"clone3 into a cgroup", []evidence.Fact{call("clone3", arg0(0x200000000))}, "clone3-flags"},
 		{"any namespace", []evidence.Fact{call("setns", evidence.Arg{Index: 1, Value: 0})}, "dangerous-call"},

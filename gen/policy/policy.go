@@ -5,7 +5,7 @@
 // spells them: that is left to gen/seccomp, gen/apparmor and gen/caps.
 //
 // It is monotone: more evidence never takes an allowed thing away. There is one
-// exception, for what no recording looks at, such as the option of a prctl: until
+// exception, for what no recording looks at, such as the command of a fcntl: until
 // static analysis says which there can be, any is allowed.
 package policy
 

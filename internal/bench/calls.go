@@ -43,8 +43,8 @@ func threadTime() time.Duration {
 }
 
 // shortCalls are system calls that do next to nothing, the worst that can be
-// recorded: getppid, and personality, whose argument is recorded too. Only the
-// caller is looked at: what strace itself needs comes on top of its row.
+// recorded: getppid and fcntl, and those of which an argument is recorded too.
+// Only the caller is looked at: what strace itself needs comes on top of its row.
 func shortCalls() []comparison {
 	what := "processor time of the caller"
 	followed := way{name: "followed", recorder: &ebpf.Options{}, bar: bar{most: 2}}
@@ -61,6 +61,14 @@ func shortCalls() []comparison {
 		},
 		{
 			work: "personality", what: what, rounds: 11, once: loopOf("personality", unix.SYS_PERSONALITY),
+			ways: []way{{name: "bare"}, followed},
+		},
+		{
+			work: "prctl", what: what, rounds: 11, once: loopOf("prctl", unix.SYS_PRCTL),
+			ways: []way{{name: "bare"}, followed},
+		},
+		{
+			work: "fcntl", what: what, rounds: 11, once: loopOf("fcntl", unix.SYS_FCNTL),
 			ways: []way{{name: "bare"}, followed},
 		},
 	}

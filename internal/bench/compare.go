@@ -19,6 +19,7 @@ type comparison struct {
 	ways   []way
 	once   func(context.Context, way) (float64, error)
 	ratios [][]float64 // to the first way in the same round, by way
+	extra  [][]float64 // beyond the first way in the same round, by way
 }
 
 // bar is what a ratio must keep to. The zero value is kept by any.
@@ -48,7 +49,7 @@ func (b bar) words(ratio float64) (limit, verdict string) {
 
 // measure does the rounds.
 func (c *comparison) measure(ctx context.Context) error {
-	c.ratios = make([][]float64, len(c.ways))
+	c.ratios, c.extra = make([][]float64, len(c.ways)), make([][]float64, len(c.ways))
 	for round := range c.rounds {
 		measured := make([]float64, len(c.ways))
 		for i := range c.ways {
@@ -68,6 +69,7 @@ func (c *comparison) measure(ctx context.Context) error {
 		for i, m := range measured {
 			if m != 0 {
 				c.ratios[i] = append(c.ratios[i], m/measured[0])
+				c.extra[i] = append(c.extra[i], m-measured[0])
 			}
 		}
 	}

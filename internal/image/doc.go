@@ -14,8 +14,9 @@
 //     used. A layer stream ends in an error, not in [io.EOF], unless both its
 //     stored and its uncompressed bytes had the digests the image gives; a reader
 //     that must not act on forged bytes reads to the end once before it acts.
-//   - Memory is bounded whatever the bytes say, and so is disk space: a compressed
-//     archive and pulled layers pass through nameless temporary files (in
+//   - Memory is bounded whatever the bytes say (a gzip layer is held as it is
+//     stored while it is read, if it is not larger than 160 MiB), and so is disk
+//     space: a compressed archive and pulled layers pass through nameless temporary files (in
 //     $TMPDIR) that vanish with the process or with [Image.Close].
 //
 // What it does not see: signatures and attestations. A digest proves that bytes

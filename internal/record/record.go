@@ -30,6 +30,17 @@ type Recorder interface {
 	Close() error
 }
 
+// Phased is a recorder that tells the phases of a workload apart. What was
+// exec'd into a container is in phase exec whatever it is told.
+type Phased interface {
+	// Enter says that the workload has come to phase start, serve or stop: what its
+	// tasks do from now on is in that one.
+	Enter(phase evidence.Phase) error
+	// EnterAtAccept enters phase start, and serve as soon as a task of the workload
+	// asks for a connection to accept.
+	EnterAtAccept() error
+}
+
 // StartPoint is the moment from which on a followed process counts.
 type StartPoint int
 

@@ -34,11 +34,25 @@ type Run struct {
 
 	Subject evidence.Subject
 	Source  evidence.Source
+	// Describe, if not nil, tells the subject instead, whenever evidence is saved:
+	// what an engine makes is known only once it has made it.
+	Describe func() evidence.Subject
 
 	// Check, if not nil, makes the workload do its work and reports whether it
 	// did. The workload has to pass it before it ends: a recording of one that did
 	// not work is worth nothing.
 	Check func(context.Context) error
+	// Ready, if not nil, returns once the workload can serve, which begins phase
+	// serve if the recorder tells phases apart. Without it, that is when the workload
+	// first asks for a connection to accept.
+	Ready func(context.Context) error
+	// Probe, if not nil, runs commands in the workload until each has succeeded, as
+	// engines do for a health check. A recording with a check waits for that too.
+	Probe func(context.Context) error
+	// Measure, if not nil, returns the most of each resource that was in use since
+	// the start, or is now. It is asked every second, and before the workload is
+	// stopped.
+	Measure func() map[evidence.ResourceKind]uint64
 	// For is how long the workload runs, after its check if it has one, before it
 	// is stopped. 0 without a check waits until it ends by itself.
 	For time.Duration
@@ -79,17 +93,18 @@ var ErrUnchecked = errors.New("the workload ended before its check succeeded")
 // latter is also what Save last got if Do itself never ends.
 func (r Run) Do(ctx context.Context) (Result, error) {
 	begun := time.Now()
+	w := watch{run: r, begun: begun, lastNew: begun, peaks: map[evidence.ResourceKind]uint64{}}
+	w.begin()
 	follow := func(pid int) error { return r.Recorder.Follow(pid, r.Start) }
 	if err := r.Target.Start(ctx, follow); err != nil {
 		return Result{}, err
 	}
-	w := watch{run: r, begun: begun, lastNew: begun}
 	code, err := w.untilEnd(ctx)
 	snap, snapErr := r.Recorder.Snapshot()
 	if snapErr != nil {
 		return Result{}, errors.Join(err, fmt.Errorf("read what was recorded: %w", snapErr))
 	}
-	set := r.evidence(snap)
+	set := w.evidence(snap)
 	w.look(set)
 	if !sawWorkload(set) {
 		return Result{Code: code, Stopped: w.stopped}, cmp.Or(err, ErrNothing)
@@ -98,22 +113,27 @@ func (r Run) Do(ctx context.Context) (Result, error) {
 	if saveErr := r.Save(set); err == nil {
 		err = saveErr
 	}
-	if err == nil && r.Check != nil && !w.checked {
+	if err == nil && w.unchecked() {
 		err = ErrUnchecked
 	}
 	return Result{Code: code, Stopped: w.stopped, Evidence: set, Progress: w.progress}, err
 }
 
-func (r Run) evidence(s Snapshot) evidence.Set {
+func (w *watch) evidence(s Snapshot) evidence.Set {
+	subject := w.run.Subject
+	if w.run.Describe != nil {
+		subject = w.run.Describe()
+	}
 	set := evidence.Set{
-		Subjects: []evidence.Subject{r.Subject},
-		Sources:  []evidence.Source{r.Source},
+		Subjects: []evidence.Subject{subject},
+		Sources:  []evidence.Source{w.run.Source},
 		Facts:    s.Facts,
 		Gaps:     slices.Clone(s.Gaps),
 	}
 	for _, refusal := range s.Refused {
 		set.Gaps = append(set.Gaps, refusal.gap())
 	}
+	set.Facts = slices.Concat(set.Facts, w.resources())
 	return set.Normalize()
 }
 
@@ -144,8 +164,10 @@ type watch struct {
 	lastNew  time.Time
 	lines    int // facts and gaps at the last look
 	stopped  bool
-	checked  bool // the check succeeded
-	lost     bool // the end of the workload was not seen
+	checked  bool                             // the check and the probes succeeded
+	failed   error                            // of what was done beside the recording
+	lost     bool                             // the end of the workload was not seen
+	peaks    map[evidence.ResourceKind]uint64 // as measured
 	progress Progress
 }
 
@@ -161,22 +183,27 @@ func (w *watch) untilEnd(ctx context.Context) (int, error) {
 		code, err := w.run.Target.Wait()
 		ended <- ending{code, err}
 	}()
-	checkCtx, cancel := context.WithCancel(ctx)
+	besideCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	check, enough := w.check(checkCtx), w.enough(w.run.Check == nil)
+	ready, checks, enough := beside(besideCtx, w.run.Ready), beside(besideCtx, w.checks()), w.enough(w.run.Check == nil)
 	stop := ctx.Done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var checkErr error
 	for {
 		select {
 		case e := <-ended:
 			w.lost = e.err != nil
-			return e.code, cmp.Or(checkErr, e.err)
-		case checkErr = <-check:
-			check, w.checked = nil, checkErr == nil
-			if enough = w.enough(w.checked); !w.checked || enough == nil {
-				w.stop()
+			return e.code, cmp.Or(w.failed, e.err)
+		case err := <-ready:
+			if ready = nil; !w.fails(err) {
+				w.enter(evidence.Serve)
+			}
+		case err := <-checks:
+			checks = nil
+			if w.checked = !w.fails(err); w.checked && w.run.Check != nil {
+				if enough = w.enough(true); enough == nil {
+					w.stop()
+				}
 			}
 		case <-enough:
 			w.stop()
@@ -192,24 +219,22 @@ func (w *watch) untilEnd(ctx context.Context) (int, error) {
 	}
 }
 
-func (w *watch) stop() {
-	w.stopped = true
-	w.run.Target.Stop()
+// fails stops the workload if err says that it is not what it should be.
+func (w *watch) fails(err error) bool {
+	if err == nil {
+		return false
+	}
+	w.failed = cmp.Or(w.failed, err)
+	w.stop()
+	return true
 }
 
-// check runs the check beside the recording. Its channel never speaks if there
-// is none, or if it was the recording's end that ended it.
-func (w *watch) check(ctx context.Context) <-chan error {
-	if w.run.Check == nil {
-		return nil
-	}
-	done := make(chan error, 1)
-	go func() {
-		if err := w.run.Check(ctx); ctx.Err() == nil {
-			done <- err
-		}
-	}()
-	return done
+// stop ends the workload; what it does from now on is in phase stop.
+func (w *watch) stop() {
+	w.measure()
+	w.enter(evidence.Stop)
+	w.stopped = true
+	w.run.Target.Stop()
 }
 
 // enough speaks once the workload has run for as long as it was asked to, from
@@ -224,7 +249,7 @@ func (w *watch) enough(count bool) <-chan time.Time {
 // marks are the gaps of a recording that is not worth a profile.
 func (w *watch) marks() []evidence.Gap {
 	var out []evidence.Gap
-	if w.run.Check != nil && !w.checked {
+	if w.unchecked() {
 		out = append(out, evidence.Gap{
 			Kind: evidence.Unchecked, Where: w.run.where(), Detail: "the workload was not seen to work: its check did not succeed",
 		})
@@ -258,11 +283,12 @@ func (r Run) MakesUpFor(g evidence.Gap) bool {
 // checkpoint saves what has been seen so far, marked as unfinished, if there
 // is anything new.
 func (w *watch) checkpoint() error {
+	w.measure()
 	snap, err := w.run.Recorder.Snapshot()
 	if err != nil {
 		return fmt.Errorf("read what was recorded: %w", err)
 	}
-	set := w.run.evidence(snap)
+	set := w.evidence(snap)
 	if !w.look(set) || !sawWorkload(set) {
 		return nil
 	}

@@ -46,6 +46,8 @@ type Container struct {
 	guard *guard
 	dir   string // private folder, removed by the guard
 	id    string
+
+	hybridHidden bool // the runtime does not see the second cgroup hierarchy
 }
 
 // Start unpacks the image, or reads the bundle, and starts the container.
@@ -175,12 +177,11 @@ func (c *Container) prepare(ctx context.Context) error {
 // hideHybridCgroups takes the second cgroup hierarchy of a hybrid host away
 // from crun, which refuses to run beside it.
 func (c *Container) hideHybridCgroups() error {
-	const unified = "/sys/fs/cgroup/unified"
-	var fs unix.Statfs_t
-	if c.Runtime.Name != "crun" || unix.Statfs(unified, &fs) != nil || fs.Type != unix.CGROUP2_SUPER_MAGIC {
+	if c.Runtime.Name != "crun" || !hybrid() {
 		return nil
 	}
-	return c.guard.order(order{Unmount: unified})
+	c.hybridHidden = true
+	return c.guard.order(order{Unmount: unifiedMount})
 }
 
 func (c *Container) fromImage(ctx context.Context) (*specs.Spec, error) {

@@ -17,7 +17,7 @@ func (c *Container) Shell(ctx context.Context, line string) ([]byte, error) {
 		return Shell(ctx, line)
 	}
 	within := func(f func() error) error { return c.inNetwork(ctx, f) }
-	return brief{shell(line), within}.run(ctx)
+	return brief{argv: shell(line), within: within}.run(ctx)
 }
 
 // Shell runs a line of shell on this host and returns what it printed. The line
@@ -35,6 +35,7 @@ func shell(line string) []string { return []string{"/bin/sh", "-c", line} }
 type brief struct {
 	argv   []string
 	within func(func() error) error // calls its argument where the command is to run; nil is here
+	follow func(pid int) error      // if not nil, told whose child it will be
 }
 
 // run runs the command and returns what it printed.
@@ -53,6 +54,11 @@ func (b brief) run(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { g.pipe.Close() })()
+	if b.follow != nil {
+		if err := b.follow(g.pid()); err != nil {
+			return nil, g.giveUp(err)
+		}
+	}
 	if err := g.start(ctx, order{Start: b.argv, Brief: true}); err != nil {
 		return nil, g.giveUp(interrupted(ctx, "run "+b.argv[0], err))
 	}

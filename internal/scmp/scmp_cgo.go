@@ -23,6 +23,16 @@ func Version() (string, error) {
 	return fmt.Sprintf("%d.%d.%d", major, minor, micro), nil
 }
 
+// APILevel returns the level of libseccomp's API that the library and this
+// kernel together have: seccomp_api_get(3). 0 is a library too old to tell.
+func APILevel() (uint, error) {
+	level, err := lib.GetAPI()
+	if err != nil {
+		return 0, fmt.Errorf("libseccomp: %w", err)
+	}
+	return level, nil
+}
+
 // Number returns the number that libseccomp has for a name on arch; known is
 // false if this libseccomp has never heard of the name, on which runtimes skip
 // its rules. A negative number is libseccomp's own, for a name that arch has no

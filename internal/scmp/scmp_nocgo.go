@@ -12,6 +12,9 @@ import (
 // Version returns [ErrUnavailable] in this build.
 func Version() (string, error) { return "", ErrUnavailable }
 
+// APILevel answers ErrUnavailable.
+func APILevel() (uint, error) { return 0, ErrUnavailable }
+
 // Number returns [ErrUnavailable] in this build.
 func Number(abi.Arch, string) (nr int, known bool, err error) { return 0, false, ErrUnavailable }
 

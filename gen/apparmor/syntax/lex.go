@@ -101,6 +101,8 @@ func (s *scanner) word(list bool) (string, error) {
 		switch s.peek() {
 		case '\\':
 			s.pos++
+		case '[':
+			s.class()
 		case '{':
 			depth++
 		case '}':
@@ -118,7 +120,18 @@ func (s *scanner) word(list bool) (string, error) {
 		s.pos++
 	}
 	s.pos = min(s.pos, len(s.src))
+	if depth > 0 {
+		return "", s.failAt(start, "a brace that is not closed")
+	}
 	return string(s.src[start:s.pos]), nil
+}
+
+// class skips to the end of a character class: what is in it is no brace.
+func (s *scanner) class() {
+	end := bytes.IndexAny(s.src[s.pos:], "] \t\r\n")
+	if end > 0 && s.src[s.pos+end] == ']' {
+		s.pos += end
+	}
 }
 
 func (s *scanner) quoted() (string, error) {

@@ -219,13 +219,22 @@ func (p *parser) assign() (Item, bool, error) {
 		}
 		a.Values = append(a.Values, string(p.src[from:p.pos]))
 	}
-	if a.Name[0] == '$' { // a flag may end with a comma, as rules do
-		for i, v := range a.Values {
-			a.Values[i] = strings.TrimSuffix(v, ",")
-		}
+	if a.Name[0] == '$' {
+		return p.flag(a, start)
 	}
-	if len(a.Values) == 0 || slices.Contains(a.Values, "") {
+	if len(a.Values) == 0 {
 		return nil, false, p.failAt(start, "%s without a value", a.Name)
+	}
+	return a, true, nil
+}
+
+// flag checks an assignment to a flag. It may end with a comma, as rules do.
+func (p *parser) flag(a Assign, start int) (Item, bool, error) {
+	if len(a.Values) == 1 {
+		a.Values[0] = strings.TrimSuffix(a.Values[0], ",")
+	}
+	if a.Add || strings.Trim(a.Name, "${}") == "" || len(a.Values) != 1 || a.Values[0] != "true" && a.Values[0] != "false" {
+		return nil, false, p.failAt(start, "%s: want = true or = false", a.Name)
 	}
 	return a, true, nil
 }

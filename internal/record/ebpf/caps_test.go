@@ -12,60 +12,105 @@ import (
 	"github.com/profgen/profgen/internal/record"
 )
 
-func TestCapabilities(t *testing.T) {
-	for _, tt := range []struct {
-		act     string
-		granted bool
-	}{{"chown", true}, {"nochown", false}} {
-		t.Run(tt.act, func(t *testing.T) {
-			needCaps(t)
-			s := recordRun(t, Options{}, record.AtExec, acts(t), tt.act, t.TempDir())
-			noGaps(t, s)
-			for _, f := range s.Facts {
-				c, ok := f.(evidence.Capability)
-				if ok && c.Cap == "CAP_CHOWN" && slices.Contains([]string{"chown", "fchownat"}, c.Syscall) &&
-					c.Granted == tt.granted && !c.Overridden && c.Arch == native() && c.Phase == evidence.Start {
-					return
-				}
+// capWays returns options for each way of seeing capability checks that this
+// kernel has, by the name of its first program. Where there is the tracepoint, it
+// must be among them.
+func capWays(t *testing.T) map[string]Options {
+	t.Helper()
+	needBPF(t)
+	all := capPrograms()
+	out := map[string]Options{}
+	for i, way := range all {
+		var opts Options
+		for j, other := range all {
+			if i != j {
+				opts.without = append(opts.without, other...)
 			}
-			t.Errorf("no check of CAP_CHOWN that was granted=%t in %v", tt.granted, s.Facts)
-		})
+		}
+		r, err := New(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.capsSeen {
+			out[way[0]] = opts
+		} else {
+			t.Logf("%s: %v", way[0], r.missing[way[0]])
+		}
+		r.Close()
 	}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		t.Fatal(err)
+	}
+	release := unix.ByteSliceToString(uts.Release[:])
+	if _, ok := out[recorderProgOnCap]; !ok && !older(release, 6, 14) {
+		t.Errorf("Linux %s has the tracepoint cap_capable, and it is not used", release)
+	}
+	if len(out) == 0 {
+		t.Skip("needs the tracepoint cap_capable, trampolines or kprobes: this is Linux ", release)
+	}
+	return out
+}
+
+// inEachWay runs a test with each way of seeing capability checks.
+func inEachWay(t *testing.T, test func(*testing.T, Options)) {
+	for name, opts := range capWays(t) {
+		t.Run(name, func(t *testing.T) { test(t, opts) })
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	inEachWay(t, func(t *testing.T, opts Options) {
+		for act, granted := range map[string]bool{"chown": true, "nochown": false} {
+			s := recordRun(t, opts, record.AtExec, acts(t), act, t.TempDir())
+			noGaps(t, s)
+			if !slices.ContainsFunc(s.Facts, func(f evidence.Fact) bool {
+				c, ok := f.(evidence.Capability)
+				return ok && c.Cap == "CAP_CHOWN" && slices.Contains([]string{"chown", "fchownat"}, c.Syscall) &&
+					c.Granted == granted && !c.Overridden && !c.Unaudited && c.Arch == native() && c.Phase == evidence.Start
+			}) {
+				t.Errorf("no check of CAP_CHOWN that was granted=%t in %v", granted, s.Facts)
+			}
+		}
+	})
+}
+
+// TestUnaudited: only the tracepoint does not tell which checks are not audited.
+func TestUnaudited(t *testing.T) {
+	inEachWay(t, func(t *testing.T, opts Options) {
+		s := recordRun(t, opts, record.AtExec, depth(t), "filter")
+		tells := slices.Contains(opts.without, recorderProgOnCap)
+		for _, f := range s.Facts {
+			if c, ok := f.(evidence.Capability); ok && c.Cap == "CAP_SYS_ADMIN" && c.Syscall == "prctl" && c.Granted && c.Unaudited == tells {
+				return
+			}
+		}
+		t.Errorf("no check of CAP_SYS_ADMIN in prctl that says unaudited=%t in %v", tells, s.Facts)
+	})
 }
 
 // TestOverriddenCredentials: overlayfs acts for the task with credentials of the
 // one who mounted it, after it asked for the task's own.
 func TestOverriddenCredentials(t *testing.T) {
-	needCaps(t)
-	script := `cd "$1" && mkdir lower upper work top &&
-		mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work top && >top/file && "$0" chown top/file`
-	s := recordRun(t, Options{}, record.AtExec, "unshare", "-m", "/bin/sh", "-c", script, acts(t), t.TempDir())
-	got := map[bool]bool{}
-	for _, f := range s.Facts {
-		if c, ok := f.(evidence.Capability); ok && c.Cap == "CAP_CHOWN" && c.Granted {
-			got[c.Overridden] = true
+	inEachWay(t, func(t *testing.T, opts Options) {
+		script := `cd "$1" && mkdir top lower && mount -t tmpfs none top && cd top && mkdir upper work top &&
+			mount -t overlay none -o lowerdir=../lower,upperdir=upper,workdir=work top && >top/file && "$0" chown top/file`
+		s := recordRun(t, opts, record.AtExec, "unshare", "-m", "/bin/sh", "-c", script, acts(t), t.TempDir())
+		got := map[bool]bool{}
+		for _, f := range s.Facts {
+			if c, ok := f.(evidence.Capability); ok && c.Cap == "CAP_CHOWN" && c.Granted {
+				got[c.Overridden] = true
+			}
 		}
-	}
-	if !got[true] || !got[false] {
-		t.Errorf("CAP_CHOWN checked with the task's own credentials: %t, with others: %t; want both", got[false], got[true])
-	}
+		if !got[true] || !got[false] {
+			t.Errorf("CAP_CHOWN checked with the task's own credentials: %t, with others: %t; want both", got[false], got[true])
+		}
+	})
 }
 
-// needCaps skips where the kernel has no tracepoint for capability checks.
-func needCaps(t *testing.T) {
-	t.Helper()
-	var uts unix.Utsname
-	if err := unix.Uname(&uts); err != nil {
-		t.Fatal(err)
-	}
-	if r := unix.ByteSliceToString(uts.Release[:]); older(r, 6, 14) {
-		t.Skip("needs the tracepoint cap_capable of Linux 6.14, this is ", r)
-	}
-}
-
-// TestNoCapTracepoint is about kernels older than that.
-func TestNoCapTracepoint(t *testing.T) {
-	opts := Options{without: []string{recorderProgOnCap}}
+// TestCapsUnseen is about kernels that have no way.
+func TestCapsUnseen(t *testing.T) {
+	opts := Options{without: slices.Concat(capPrograms()...)}
 	s := recordRun(t, opts, record.AtExec, acts(t), "chown", t.TempDir())
 	noGaps(t, s, evidence.UnseenCaps)
 	if n := len(gaps(s, evidence.UnseenCaps)); n != 1 {

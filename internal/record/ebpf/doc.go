@@ -1,12 +1,13 @@
 // Package ebpf turns what followed processes do into facts, by eBPF programs at
 // the kernel's tracepoints: system calls with their ABI, a few arguments,
-// sockets, and capability checks.
+// sockets, ports, and capability checks, each in a phase of the workload.
 //
 // The programs keep sets in maps and send nothing as it happens, so a followed
 // process is slowed by a fraction of a system call, and a busy one loses no
 // events. What cannot be kept is counted and comes out as a gap.
 //
-// Tracepoints and BTF are all that it asks of a kernel, from 5.13 on. It sees no
+// Tracepoints and BTF are all that it asks of a kernel, from 5.13 on; before
+// 6.14 capability checks take a trampoline or a kprobe at security_capable. It sees no
 // files, no calls that the vDSO or the legacy vsyscall page answers, and no
 // operations that io_uring carries out (its use is a gap); arguments behind pointers are read as the call begins, and a program that
 // changes them meanwhile is not caught at it.

@@ -27,13 +27,17 @@ type Recorder struct {
 	maps     map[string]*ebpf.Map
 	progs    map[string]*ebpf.Program
 	missing  map[string]error // optional programs that this kernel refused
+	capsSeen bool             // one of capPrograms is attached
 	links    []link.Link
 	tasks    *link.Iter // nil if this kernel refused it
 	attached bool       // to a process that already ran
 	closed   bool
 }
 
-var _ record.Recorder = (*Recorder)(nil)
+var (
+	_ record.Recorder = (*Recorder)(nil)
+	_ record.Phased   = (*Recorder)(nil)
+)
 
 // Follow implements [record.Recorder]. pid is a number of the pid namespace
 // that the caller is in, and names a process, not one of its threads. It stays

@@ -19,6 +19,15 @@ func (s seen) gaps() []evidence.Gap {
 	out = append(out, s.hiddenGaps()...)
 	for _, c := range s.allCalls() {
 		name, _ := c.arch().Name(c.Nr)
+		if spec := argspec(c.arch(), name); spec.Kind == recorderArgsKindARGS_LISTEN || spec.Kind == recorderArgsKindARGS_BIND {
+			if s.anyArgs(c) {
+				out = append(out, evidence.Gap{
+					Kind: evidence.Hidden, Where: c.where(),
+					Detail: "not all ports could be listed: too many, or an address out of reach",
+				})
+			}
+			continue
+		}
 		if _, isSocket := (recorderTuple{V: [4]uint64{sysSocket}}).socket(name); isSocket && s.anyArgs(c) {
 			out = append(out, evidence.Gap{
 				Kind:   evidence.Lost,
@@ -120,11 +129,12 @@ func (c recorderCall) where() string {
 // gaps returns what r could not have seen.
 func (r *Recorder) gaps() []evidence.Gap {
 	var out []evidence.Gap
-	if err, ok := r.missing[recorderProgOnCap]; ok {
+	if !r.capsSeen {
 		out = append(out, evidence.Gap{
-			Kind:   evidence.UnseenCaps,
-			Where:  "tracepoint cap_capable",
-			Detail: fmt.Sprintf("capability checks are not seen, they can be from Linux 6.14 on: %v", err),
+			Kind:  evidence.UnseenCaps,
+			Where: "tracepoint cap_capable, security_capable",
+			Detail: fmt.Sprintf("capability checks are not seen; from Linux 6.14 on they can be in any case: tracepoint %v, trampoline %v, kprobe %v",
+				r.missing[recorderProgOnCap], r.missing[recorderProgOnCapable], cmp.Or(r.missing[recorderProgOnCapableAsked], r.missing[recorderProgOnCapableAnswered])),
 		})
 	}
 	if err, ok := r.missing[recorderProgOnSysExit]; ok {

@@ -29,6 +29,10 @@ typedef _Bool bool;
 #define __uint(name, val) int (*name)[val]
 #define __type(name, val) typeof(val) *name
 #define __field_exists(field) __builtin_preserve_field_info(field, 2)
+#define __field_byte_offset(field) __builtin_preserve_field_info(field, 0)
+#define __field_byte_size(field) __builtin_preserve_field_info(field, 1)
+#define __field_lshift(field) __builtin_preserve_field_info(field, 4) /* of a bit-field in 64 bits, */
+#define __field_rshift(field) __builtin_preserve_field_info(field, 5) /* and then back */
 #define __enum_exists(type, name) __builtin_preserve_enum_value(*(type *)name, 0)
 
 enum bpf_map_type {
@@ -45,6 +49,7 @@ enum {
 	BPF_NOEXIST = 1,
 };
 
+#define EFAULT 14
 #define EBUSY 16
 #define EEXIST 17
 
@@ -54,14 +59,19 @@ struct task_struct;
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
 static long (*const bpf_probe_read_user)(void *dst, __u32 size, const void *user) = (void *)112;
+static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *kernel) = (void *)113;
 static void *(*const bpf_task_storage_get)(void *map, struct task_struct *task, void *value, __u64 flags) = (void *)156;
 static long (*const bpf_task_storage_delete)(void *map, struct task_struct *task) = (void *)157;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
+	unsigned long bp, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax;
 } __core;
+
+/* What a function of the kernel is called with, and what it returned. */
+#define PARAMETER(regs, i) ((i) == 0 ? (regs)->di : (i) == 1 ? (regs)->si : (i) == 2 ? (regs)->dx : (regs)->cx)
+#define RETURNED(regs) ((regs)->ax)
 
 struct thread_info {
 	__u32 status;
@@ -72,6 +82,9 @@ struct pt_regs {
 	__u64 orig_x0;
 	int syscallno;
 } __core;
+
+#define PARAMETER(regs, i) ((regs)->regs[i])
+#define RETURNED(regs) ((regs)->regs[0])
 
 struct thread_info {
 	unsigned long flags;
@@ -118,6 +131,39 @@ struct cred {
 	struct user_namespace *user_ns;
 } __core;
 
+struct inode {
+	unsigned short i_mode;
+} __core;
+
+struct file {
+	void *private_data;
+	struct inode *f_inode;
+} __core;
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+} __core;
+
+struct files_struct {
+	struct fdtable *fdt;
+} __core;
+
+struct sock_common {
+	__u16 skc_num;
+	unsigned short skc_family;
+} __core;
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+	__u8 sk_userlocks : 4;
+} __core;
+
+struct socket {
+	struct sock *sk;
+} __core;
+
 struct task_struct {
 	struct thread_info thread_info;
 	struct task_struct *real_parent;
@@ -126,6 +172,7 @@ struct task_struct {
 	int tgid;
 	const struct cred *real_cred;
 	const struct cred *cred;
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct seccomp seccomp;
 	void *bpf_storage;

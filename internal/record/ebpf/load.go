@@ -30,15 +30,10 @@ func New(opts Options) (*Recorder, error) {
 	return r, nil
 }
 
-// optional returns the programs that a recorder with opts can do without, to
-// be loaded one by one. What a kernel takes is found out by trying: no file or
-// version number tells.
-func optional(opts Options) []string {
-	names := []string{recorderProgOnCap, recorderProgOnTask}
-	if opts.SeeRefused {
-		names = append(names, recorderProgOnSysExit)
-	}
-	return names
+// capPrograms are the ways to see capability checks, the best first: programs
+// of which all are needed.
+func capPrograms() [][]string {
+	return [][]string{{recorderProgOnCap}, {recorderProgOnCapable}, {recorderProgOnCapableAsked, recorderProgOnCapableAnswered}}
 }
 
 func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
@@ -59,12 +54,33 @@ func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
 			return err
 		}
 	}
-	for _, name := range optional(r.opts) {
-		if err := r.loadOptional(spec, name); err != nil {
-			r.missing[name] = cause(err)
+	r.loadOptionals(spec)
+	return nil
+}
+
+// loadOptionals loads the programs that a recorder can do without, one by one.
+// What a kernel takes is found out by trying: no file or version number tells.
+func (r *Recorder) loadOptionals(spec *ebpf.CollectionSpec) {
+	for _, way := range capPrograms() {
+		if r.capsSeen = r.loadAll(spec, way); r.capsSeen {
+			break
 		}
 	}
-	return nil
+	r.loadAll(spec, []string{recorderProgOnTask})
+	if r.opts.SeeRefused {
+		r.loadAll(spec, []string{recorderProgOnSysExit})
+	}
+}
+
+// loadAll reports whether all of the programs could be loaded and attached.
+func (r *Recorder) loadAll(spec *ebpf.CollectionSpec, names []string) bool {
+	for _, name := range names {
+		if err := r.loadOptional(spec, name); err != nil {
+			r.missing[name] = cause(err)
+			return false
+		}
+	}
+	return true
 }
 
 // loadOptional loads and attaches one more program on the maps of the others.
@@ -87,21 +103,29 @@ func (r *Recorder) loadOptional(spec *ebpf.CollectionSpec, name string) error {
 }
 
 func (r *Recorder) attach(name string) error {
-	if name == recorderProgOnTask {
-		it, err := link.AttachIter(link.IterOptions{Program: r.progs[name]})
-		if err != nil {
-			return fmt.Errorf("attach %s: %w", name, err)
-		}
-		r.links, r.tasks = append(r.links, it), it
-		return nil
+	var l link.Link
+	var err error
+	switch p := r.progs[name]; name {
+	case recorderProgOnTask:
+		r.tasks, err = link.AttachIter(link.IterOptions{Program: p})
+		l = r.tasks
+	case recorderProgOnCapableAsked:
+		l, err = link.Kprobe(capableSymbol, p, nil)
+	case recorderProgOnCapableAnswered:
+		l, err = link.Kretprobe(capableSymbol, p, nil)
+	default:
+		l, err = link.AttachTracing(link.TracingOptions{Program: p})
 	}
-	l, err := link.AttachTracing(link.TracingOptions{Program: r.progs[name]})
 	if err != nil {
 		return fmt.Errorf("attach %s: %w", name, err)
 	}
 	r.links = append(r.links, l)
 	return nil
 }
+
+// capableSymbol is the function that all questions for a capability go through,
+// but for some of the kernel's own: security/security.c.
+const capableSymbol = "security_capable"
 
 // only returns a copy of spec with just the named programs.
 func only(spec *ebpf.CollectionSpec, names ...string) *ebpf.CollectionSpec {

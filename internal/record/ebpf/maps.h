@@ -30,8 +30,9 @@ enum phase {
 	PHASE_RUNTIME = 3, /* from here on recorded */
 	PHASE_START = 4,
 	PHASE_SERVE = 5,
-	PHASE_EXEC = 6,
-	PHASE_MAX = 7,
+	PHASE_STOP = 6,
+	PHASE_EXEC = 7,
+	PHASE_MAX = 8,
 };
 
 enum start {
@@ -44,12 +45,23 @@ enum args_kind {
 	ARGS_PLAIN = 1,
 	ARGS_CLONE3 = 2,     /* u64 flags, first in the struct at argument 0 */
 	ARGS_SOCKETCALL = 3, /* call in argument 0, its arguments at argument 1 */
+	ARGS_ACCEPT = 4,     /* none: it tells that the workload serves */
+	ARGS_LISTEN = 5,     /* protocol and port of the socket in argument 0 */
+	ARGS_BIND = 6,	     /* the same of the address at argument 1, for UDP */
 };
 
 enum {
 	SYS_SOCKET = 1,
 	SYS_SOCKETPAIR = 8,
 	SOCK_TYPE_MASK = 0xf,
+	AF_INET = 2,
+	AF_INET6 = 10,
+	IPPROTO_UDP = 17,
+	S_IFMT = 0170000,
+	S_IFSOCK = 0140000,
+	SOCK_BINDPORT_LOCK = 8, /* include/net/sock.h */
+	CAP_OPT_NOAUDIT = 2,
+	NO_ARGS = 1,
 };
 
 struct tally {
@@ -91,7 +103,24 @@ struct check {
 	__u8 granted;
 	__u8 overridden;
 	__u8 nested;
-	__u8 zero[3];
+	__u8 unaudited;
+	__u8 zero[2];
+};
+
+/* A question for a capability that was not yet seen to be answered. */
+struct asked {
+	__u64 cred;
+	__u64 ns;
+	__u32 cap;
+	__u32 opts;
+	__u32 open;
+	__u32 zero;
+};
+
+/* How far the workload has come. */
+struct course {
+	enum phase phase; /* of tasks in phase start or serve, if it is a later one */
+	__u32 at_accept;  /* whoever accepts a connection first begins phase serve */
 };
 
 struct state {
@@ -105,6 +134,7 @@ struct state {
 	__u32 zero;
 	__u64 mnt;     /* the root's mount namespace */
 	__u64 userns;  /* where this branch was when it began to count */
+	struct asked asked;
 	struct tuple cache[CACHE_MAX]; /* recorded already: a repeat costs next to nothing */
 };
 
@@ -119,6 +149,13 @@ struct argspec {
 struct argtable {
 	struct argspec of[NR_MAX];
 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct course);
+} courses SEC(".maps");
 
 /* By ABI, native and compat. The loader fills it in: it knows the numbers. */
 struct {

@@ -5,6 +5,7 @@ package ebpf
 import (
 	"bufio"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ const inUserns = `unshare -Urm mount -t tmpfs none "$1"`
 // TestNestedUserns: what a workload may do in a user namespace that it made
 // itself is apart from what it may do in the one where it began to count.
 func TestNestedUserns(t *testing.T) {
-	needCaps(t)
+	ways := capWays(t)
 	filter := func(argv ...string) []string {
 		prog := acts(t)
 		return append([]string{"unshare", "-Urm", prog, "filter"}, argv...)
@@ -52,42 +53,46 @@ func TestNestedUserns(t *testing.T) {
 		{"made by the runtime", record.AtFilter, filter("/bin/mount", "-t", "tmpfs", "none"), []bool{false}},
 		{"one in the runtime's", record.AtFilter, filter("/bin/sh", "-c", inUserns, "sh"), []bool{true}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := recordRun(t, Options{}, tt.start, append(tt.argv, t.TempDir())...)
-			noGaps(t, s)
-			if diff := cmp.Diff(tt.want, nested(s, "CAP_SYS_ADMIN", "mount")); diff != "" {
-				t.Errorf("nested checks (-want +got):\n%s", diff)
-			}
-		})
+		for way, opts := range ways {
+			t.Run(tt.name+" "+way, func(t *testing.T) {
+				s := recordRun(t, opts, tt.start, append(slices.Clone(tt.argv), t.TempDir())...)
+				noGaps(t, s)
+				if diff := cmp.Diff(tt.want, nested(s, "CAP_SYS_ADMIN", "mount")); diff != "" {
+					t.Errorf("nested checks (-want +got):\n%s", diff)
+				}
+			})
+		}
 	}
 }
 
 // TestNestedCloned: a namespace made by clone, not by unshare.
 func TestNestedCloned(t *testing.T) {
-	needCaps(t)
-	s := recordRun(t, Options{}, record.AtExec, acts(t), "userns")
-	if diff := cmp.Diff([]bool{true}, nested(s, "CAP_SYS_ADMIN", "sethostname")); diff != "" {
-		t.Errorf("nested checks (-want +got):\n%s", diff)
-	}
+	inEachWay(t, func(t *testing.T, opts Options) {
+		s := recordRun(t, opts, record.AtExec, acts(t), "userns")
+		if diff := cmp.Diff([]bool{true}, nested(s, "CAP_SYS_ADMIN", "sethostname")); diff != "" {
+			t.Errorf("nested checks (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // TestNotNested: a capability reaches down from the workload's own namespace
 // into one that another user made, and there is no doing without it.
 func TestNotNested(t *testing.T) {
-	needCaps(t)
 	script := `setpriv --reuid 1000 --clear-groups unshare -U sleep 60 & pid=$!
 		while [ "$(readlink /proc/$pid/ns/user)" = "$(readlink /proc/$$/ns/user)" ]; do sleep 0.01; done
 		kill $pid; wait; true`
-	s := recordRun(t, Options{}, record.AtExec, "/bin/sh", "-c", script)
-	if diff := cmp.Diff([]bool{false}, nested(s, "CAP_KILL", "kill")); diff != "" {
-		t.Errorf("nested checks (-want +got):\n%s", diff)
-	}
+	inEachWay(t, func(t *testing.T, opts Options) {
+		s := recordRun(t, opts, record.AtExec, "/bin/sh", "-c", script)
+		if diff := cmp.Diff([]bool{false}, nested(s, "CAP_KILL", "kill")); diff != "" {
+			t.Errorf("nested checks (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // TestAttachNested: a namespace that was there when the workload was attached to
 // is as much of its own making as later ones.
 func TestAttachNested(t *testing.T) {
-	needCaps(t)
+	capWays(t)
 	r := newRecorder(t, Options{})
 	cmd := exec.Command("/bin/sh", "-c", `unshare -Urm /bin/sh -c 'echo ready; read go; mount -t tmpfs none "$0"' "$0"; true`, t.TempDir())
 	in, err := cmd.StdinPipe()

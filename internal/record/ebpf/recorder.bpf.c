@@ -42,9 +42,9 @@ __inline long put(void *map, const void *key, __u32 counter)
 }
 
 /* put_call adds a call whose number is too high for struct set. */
-__inline void put_call(void *map, const struct state *s, enum abi abi, __u32 nr, __u32 counter)
+__inline void put_call(void *map, enum phase phase, enum abi abi, __u32 nr, __u32 counter)
 {
-	struct call c = {.phase = s->phase, .abi = abi, .nr = nr};
+	struct call c = {.phase = phase, .abi = abi, .nr = nr};
 
 	if (!bpf_map_lookup_elem(map, &c))
 		put(map, &c, counter);
@@ -98,6 +98,28 @@ __inline struct state *follow(struct task_struct *t, enum phase phase)
 __inline bool recorded(const struct state *s)
 {
 	return s->phase >= PHASE_RUNTIME;
+}
+
+/* phase_of returns the phase that s is in: of the workload's own tasks, what all have come to. */
+__inline enum phase phase_of(const struct state *s)
+{
+	__u32 zero = 0;
+	const struct course *c;
+
+	if (s->phase != PHASE_START && s->phase != PHASE_SERVE)
+		return s->phase;
+	c = bpf_map_lookup_elem(&courses, &zero);
+	return c && c->phase > s->phase ? c->phase : s->phase;
+}
+
+/* accepting notes that s waits for somebody to serve: if nothing else tells, it serves from now on. */
+__inline void accepting(const struct state *s)
+{
+	__u32 zero = 0;
+	struct course *c = bpf_map_lookup_elem(&courses, &zero);
+
+	if (c && c->at_accept && s->phase == PHASE_START && c->phase < PHASE_SERVE)
+		c->phase = PHASE_SERVE;
 }
 
 /* How many seccomp filters are in force for t. */
@@ -194,6 +216,8 @@ __inline __u64 arg(const struct pt_regs *regs, enum abi abi, __u32 i)
 #endif
 }
 
+#include "ports.h"
+
 /* begin lets a task count from now on. */
 __inline void begin(struct task_struct *t, struct state *s, enum phase phase)
 {
@@ -213,29 +237,33 @@ __inline bool started(struct task_struct *t, struct state *s)
 	return true;
 }
 
-/* read_args fills v as spec says; false if user memory could not be read. */
-__inline bool read_args(const struct pt_regs *regs, enum abi abi, const struct argspec *spec, __u64 *v)
+/* read_args fills v as spec says; an error if user memory could not be read, NO_ARGS if there is nothing to record. */
+__inline long read_args(const struct pt_regs *regs, enum abi abi, const struct argspec *spec, __u64 *v)
 {
 	__u32 sock[3] = {};
 
 	switch (spec->kind) {
 	case ARGS_CLONE3:
-		return !bpf_probe_read_user(&v[0], sizeof(v[0]), (void *)arg(regs, abi, 0));
+		return bpf_probe_read_user(&v[0], sizeof(v[0]), (void *)arg(regs, abi, 0));
+	case ARGS_LISTEN:
+		return listening(arg(regs, abi, 0), v);
+	case ARGS_BIND:
+		return binding(arg(regs, abi, 0), (void *)arg(regs, abi, 1), v);
 	case ARGS_SOCKETCALL:
 		v[0] = arg(regs, abi, 0) & 0xffffffff;
 		if (v[0] != SYS_SOCKET && v[0] != SYS_SOCKETPAIR)
-			return true;
+			return 0;
 		if (bpf_probe_read_user(sock, sizeof(sock), (void *)arg(regs, abi, 1)))
-			return false;
+			return -EFAULT;
 		v[1] = sock[0];
 		v[2] = sock[1] & SOCK_TYPE_MASK;
 		v[3] = sock[2];
-		return true;
+		return 0;
 	default:
 		v[0] = arg(regs, abi, spec->index[0]) & spec->mask[0];
 		v[1] = arg(regs, abi, spec->index[1]) & spec->mask[1];
 		v[2] = arg(regs, abi, spec->index[2]) & spec->mask[2];
-		return true;
+		return 0;
 	}
 }
 
@@ -271,13 +299,14 @@ __inline void add_tuple(struct set *set, const struct tuple *t, enum abi abi, __
 		set->anyarg[abi][nr] = 1;
 }
 
-/* record_args records the arguments of a call that s is entering. */
-__inline void record_args(struct state *s, struct set *set, const struct pt_regs *regs, enum abi abi, __u32 nr)
+/* record_args records the arguments of a call that s is entering in a phase. */
+__inline void record_args(struct state *s, enum phase phase, struct set *set, const struct pt_regs *regs, enum abi abi, __u32 nr)
 {
-	struct tuple t = {.call = {.phase = s->phase, .abi = abi, .nr = nr}};
+	struct tuple t = {.call = {.phase = phase, .abi = abi, .nr = nr}};
 	const struct argtable *table;
 	const struct argspec *spec;
 	struct tuple *cached;
+	long err;
 
 	table = bpf_map_lookup_elem(&argspecs, &t.call.abi);
 	if (!table)
@@ -285,8 +314,14 @@ __inline void record_args(struct state *s, struct set *set, const struct pt_regs
 	spec = &table->of[nr];
 	if (spec->kind == ARGS_NONE || set->anyarg[abi][nr])
 		return;
-	if (!read_args(regs, abi, spec, t.v)) {
-		set->anyarg[abi][nr] = 1;
+	if (spec->kind == ARGS_ACCEPT) {
+		accepting(s);
+		return;
+	}
+	err = read_args(regs, abi, spec, t.v);
+	if (err) {
+		if (err != NO_ARGS)
+			set->anyarg[abi][nr] = 1;
 		return;
 	}
 	cached = &s->cache[cache_index(&t)];
@@ -315,18 +350,18 @@ int on_sys_enter(__u64 *ctx)
 	s->nr = nr;
 	if (!recorded(s) && !started(t, s))
 		return 0;
+	phase = phase_of(s);
 	if (nr >= NR_MAX) {
-		put_call(&calls, s, abi, nr, COUNTER(lost_calls));
+		put_call(&calls, phase, abi, nr, COUNTER(lost_calls));
 		return 0;
 	}
-	phase = s->phase;
 	set = bpf_map_lookup_elem(&sets, &phase);
 	if (!set)
 		return 0;
 	if (!set->seen[abi][nr])
 		set->seen[abi][nr] = 1;
 	if (abi != ABI_X32) /* which argspecs has no entry for */
-		record_args(s, set, regs, abi, nr);
+		record_args(s, phase, set, regs, abi, nr);
 	return 0;
 }
 
@@ -354,11 +389,11 @@ int on_sys_exit(__u64 *ctx)
 		return 0;
 	abi = abi_of(t, id_of(regs));
 	nr = nr_of(abi, id_of(regs));
+	phase = phase_of(s);
 	if (nr >= NR_MAX) {
-		put_call(&refusals, s, abi, nr, COUNTER(lost_refusals));
+		put_call(&refusals, phase, abi, nr, COUNTER(lost_refusals));
 		return 0;
 	}
-	phase = s->phase;
 	set = bpf_map_lookup_elem(&sets, &phase);
 	if (set)
 		set->refused[abi][nr] = 1;
@@ -433,50 +468,7 @@ int on_exec(__u64 *ctx)
 	return 0;
 }
 
-/*
- * nested tells whether a check of cred's capabilities in ns is about a user
- * namespace that the workload made below its own. It is not if the answer hangs
- * on what cred may do in the workload's own one, from where capabilities reach
- * down; but whoever made a namespace from there needs none.
- */
-__inline bool nested(const struct state *s, const struct cred *cred, const struct user_namespace *ns)
-{
-	const struct user_namespace *up;
-
-	for (int i = 0; i < USERNS_DEPTH; i++) {
-		up = ns->parent;
-		if (!up)
-			return false;
-		if (name_of(&up->ns) == s->userns)
-			return name_of(&cred->user_ns->ns) != s->userns || ns->owner.val == cred->euid.val;
-		ns = up;
-	}
-	return false;
-}
-
-/* Since 6.14. */
-SEC("tp_btf/cap_capable")
-int on_cap(__u64 *ctx)
-{
-	const struct cred *cred = (void *)ctx[0];
-	const struct user_namespace *ns = (void *)ctx[1];
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct state *s = state_of(t);
-
-	if (!s || !recorded(s))
-		return 0;
-
-	struct check c = {
-		.call = {.phase = s->phase, .abi = s->abi, .nr = s->nr},
-		.cap = ctx[3],
-		.granted = (int)ctx[4] == 0,
-		.overridden = cred != t->cred || t->cred != t->real_cred,
-		.nested = nested(s, cred, ns),
-	};
-	if (!bpf_map_lookup_elem(&checks, &c))
-		put(&checks, &c, COUNTER(lost_checks));
-	return 0;
-}
+#include "caps.h"
 
 /* adopter returns the state of the attached process that t belongs to or comes from. */
 __inline struct state *adopter(struct task_struct *t)

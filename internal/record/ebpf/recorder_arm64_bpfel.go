@@ -28,6 +28,9 @@ const (
 	recorderArgsKindARGS_PLAIN      recorderArgsKind = 1
 	recorderArgsKindARGS_CLONE3     recorderArgsKind = 2
 	recorderArgsKindARGS_SOCKETCALL recorderArgsKind = 3
+	recorderArgsKindARGS_ACCEPT     recorderArgsKind = 4
+	recorderArgsKindARGS_LISTEN     recorderArgsKind = 5
+	recorderArgsKindARGS_BIND       recorderArgsKind = 6
 )
 
 type recorderArgspec struct {
@@ -57,7 +60,14 @@ type recorderCheck struct {
 	Granted    uint8
 	Overridden uint8
 	Nested     uint8
-	Zero       [3]uint8
+	Unaudited  uint8
+	Zero       [2]uint8
+}
+
+type recorderCourse struct {
+	_        structs.HostLayout
+	Phase    recorderPhase
+	AtAccept uint32
 }
 
 type recorderPhase uint32
@@ -69,8 +79,9 @@ const (
 	recorderPhasePHASE_RUNTIME recorderPhase = 3
 	recorderPhasePHASE_START   recorderPhase = 4
 	recorderPhasePHASE_SERVE   recorderPhase = 5
-	recorderPhasePHASE_EXEC    recorderPhase = 6
-	recorderPhasePHASE_MAX     recorderPhase = 7
+	recorderPhasePHASE_STOP    recorderPhase = 6
+	recorderPhasePHASE_EXEC    recorderPhase = 7
+	recorderPhasePHASE_MAX     recorderPhase = 8
 )
 
 type recorderSet struct {
@@ -100,7 +111,16 @@ type recorderState struct {
 	Zero    uint32
 	Mnt     uint64
 	Userns  uint64
-	Cache   [16]recorderTuple
+	Asked   struct {
+		_    structs.HostLayout
+		Cred uint64
+		Ns   uint64
+		Cap  uint32
+		Opts uint32
+		Open uint32
+		Zero uint32
+	}
+	Cache [16]recorderTuple
 }
 
 type recorderTally struct {
@@ -126,21 +146,25 @@ type recorderTuple struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	recorderMapArgspecs    = "argspecs"
-	recorderMapCalls       = "calls"
-	recorderMapChecks      = "checks"
-	recorderMapContainers  = "containers"
-	recorderMapCounters    = "counters"
-	recorderMapRefusals    = "refusals"
-	recorderMapSets        = "sets"
-	recorderMapTasks       = "tasks"
-	recorderMapTuples      = "tuples"
-	recorderProgOnCap      = "on_cap"
-	recorderProgOnExec     = "on_exec"
-	recorderProgOnFork     = "on_fork"
-	recorderProgOnSysEnter = "on_sys_enter"
-	recorderProgOnSysExit  = "on_sys_exit"
-	recorderProgOnTask     = "on_task"
+	recorderMapArgspecs           = "argspecs"
+	recorderMapCalls              = "calls"
+	recorderMapChecks             = "checks"
+	recorderMapContainers         = "containers"
+	recorderMapCounters           = "counters"
+	recorderMapCourses            = "courses"
+	recorderMapRefusals           = "refusals"
+	recorderMapSets               = "sets"
+	recorderMapTasks              = "tasks"
+	recorderMapTuples             = "tuples"
+	recorderProgOnCap             = "on_cap"
+	recorderProgOnCapable         = "on_capable"
+	recorderProgOnCapableAnswered = "on_capable_answered"
+	recorderProgOnCapableAsked    = "on_capable_asked"
+	recorderProgOnExec            = "on_exec"
+	recorderProgOnFork            = "on_fork"
+	recorderProgOnSysEnter        = "on_sys_enter"
+	recorderProgOnSysExit         = "on_sys_exit"
+	recorderProgOnTask            = "on_task"
 )
 
 // loadRecorder returns the embedded CollectionSpec for recorder.
@@ -185,12 +209,15 @@ type recorderSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type recorderProgramSpecs struct {
-	OnCap      *ebpf.ProgramSpec `ebpf:"on_cap"`
-	OnExec     *ebpf.ProgramSpec `ebpf:"on_exec"`
-	OnFork     *ebpf.ProgramSpec `ebpf:"on_fork"`
-	OnSysEnter *ebpf.ProgramSpec `ebpf:"on_sys_enter"`
-	OnSysExit  *ebpf.ProgramSpec `ebpf:"on_sys_exit"`
-	OnTask     *ebpf.ProgramSpec `ebpf:"on_task"`
+	OnCap             *ebpf.ProgramSpec `ebpf:"on_cap"`
+	OnCapable         *ebpf.ProgramSpec `ebpf:"on_capable"`
+	OnCapableAnswered *ebpf.ProgramSpec `ebpf:"on_capable_answered"`
+	OnCapableAsked    *ebpf.ProgramSpec `ebpf:"on_capable_asked"`
+	OnExec            *ebpf.ProgramSpec `ebpf:"on_exec"`
+	OnFork            *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnSysEnter        *ebpf.ProgramSpec `ebpf:"on_sys_enter"`
+	OnSysExit         *ebpf.ProgramSpec `ebpf:"on_sys_exit"`
+	OnTask            *ebpf.ProgramSpec `ebpf:"on_task"`
 }
 
 // recorderMapSpecs contains maps before they are loaded into the kernel.
@@ -202,6 +229,7 @@ type recorderMapSpecs struct {
 	Checks     *ebpf.MapSpec `ebpf:"checks"`
 	Containers *ebpf.MapSpec `ebpf:"containers"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Courses    *ebpf.MapSpec `ebpf:"courses"`
 	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
 	Sets       *ebpf.MapSpec `ebpf:"sets"`
 	Tasks      *ebpf.MapSpec `ebpf:"tasks"`
@@ -239,6 +267,7 @@ type recorderMaps struct {
 	Checks     *ebpf.Map `ebpf:"checks"`
 	Containers *ebpf.Map `ebpf:"containers"`
 	Counters   *ebpf.Map `ebpf:"counters"`
+	Courses    *ebpf.Map `ebpf:"courses"`
 	Refusals   *ebpf.Map `ebpf:"refusals"`
 	Sets       *ebpf.Map `ebpf:"sets"`
 	Tasks      *ebpf.Map `ebpf:"tasks"`
@@ -252,6 +281,7 @@ func (m *recorderMaps) Close() error {
 		m.Checks,
 		m.Containers,
 		m.Counters,
+		m.Courses,
 		m.Refusals,
 		m.Sets,
 		m.Tasks,
@@ -269,17 +299,23 @@ type recorderVariables struct {
 //
 // It can be passed to loadRecorderObjects or ebpf.CollectionSpec.LoadAndAssign.
 type recorderPrograms struct {
-	OnCap      *ebpf.Program `ebpf:"on_cap"`
-	OnExec     *ebpf.Program `ebpf:"on_exec"`
-	OnFork     *ebpf.Program `ebpf:"on_fork"`
-	OnSysEnter *ebpf.Program `ebpf:"on_sys_enter"`
-	OnSysExit  *ebpf.Program `ebpf:"on_sys_exit"`
-	OnTask     *ebpf.Program `ebpf:"on_task"`
+	OnCap             *ebpf.Program `ebpf:"on_cap"`
+	OnCapable         *ebpf.Program `ebpf:"on_capable"`
+	OnCapableAnswered *ebpf.Program `ebpf:"on_capable_answered"`
+	OnCapableAsked    *ebpf.Program `ebpf:"on_capable_asked"`
+	OnExec            *ebpf.Program `ebpf:"on_exec"`
+	OnFork            *ebpf.Program `ebpf:"on_fork"`
+	OnSysEnter        *ebpf.Program `ebpf:"on_sys_enter"`
+	OnSysExit         *ebpf.Program `ebpf:"on_sys_exit"`
+	OnTask            *ebpf.Program `ebpf:"on_task"`
 }
 
 func (p *recorderPrograms) Close() error {
 	return _RecorderClose(
 		p.OnCap,
+		p.OnCapable,
+		p.OnCapableAnswered,
+		p.OnCapableAsked,
 		p.OnExec,
 		p.OnFork,
 		p.OnSysEnter,

@@ -105,19 +105,6 @@ func keys[K any](m *ebpf.Map) ([]K, error) {
 	return out, nil
 }
 
-// phases returns a recorded phase as evidence has it.
-func phases(p recorderPhase) evidence.Phase {
-	switch p {
-	case recorderPhasePHASE_RUNTIME:
-		return evidence.Runtime
-	case recorderPhasePHASE_SERVE:
-		return evidence.Serve
-	case recorderPhasePHASE_EXEC:
-		return evidence.Exec
-	}
-	return evidence.Start
-}
-
 func (s seen) facts() []evidence.Fact {
 	var out []evidence.Fact
 	for _, c := range s.allCalls() {
@@ -168,11 +155,11 @@ func (s seen) callFacts(c recorderCall) []evidence.Fact {
 		return nil
 	}
 	fact := evidence.Syscall{Arch: c.arch(), Nr: c.Nr, Name: name, Phase: phases(c.Phase), Basis: evidence.Observed}
-	spec := argspec(name)
-	if spec.Kind == recorderArgsKindARGS_NONE || s.anyArgs(c) {
-		return append(s.sockets(c, name), fact)
+	spec := argspec(c.arch(), name)
+	out := append(s.sockets(c, name), s.ports(c, spec)...)
+	if !spec.filtered() || s.anyArgs(c) {
+		return append(out, fact)
 	}
-	out := s.sockets(c, name)
 	for _, t := range s.tuples[c] {
 		fact.Args = t.args(spec)
 		out = append(out, fact)
@@ -206,7 +193,7 @@ func capability(c recorderCheck) (evidence.Capability, bool) {
 	call, _ := c.Call.arch().Name(c.Call.Nr)
 	return evidence.Capability{
 		Cap: name, Arch: c.Call.arch(), Syscall: call,
-		Granted: c.Granted != 0, Overridden: c.Overridden != 0, Nested: c.Nested != 0,
+		Granted: c.Granted != 0, Overridden: c.Overridden != 0, Nested: c.Nested != 0, Unaudited: c.Unaudited != 0,
 		Phase: phases(c.Call.Phase), Basis: evidence.Observed,
 	}, true
 }

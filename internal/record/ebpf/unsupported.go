@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 
+	machine "github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/record"
 )
 
@@ -19,3 +20,12 @@ func New(Options) (*Recorder, error) {
 
 // Attach is never called: [New] makes no recorder.
 func (*Recorder) Attach(int) error { return ErrUnavailable }
+
+// Await is never called: [New] makes no recorder.
+func (*Recorder) Await(int) error { return ErrUnavailable }
+
+// Mechanisms tells that there are none.
+func Mechanisms() []machine.Mechanism {
+	_, err := New(Options{})
+	return []machine.Mechanism{machine.Tried("ebpf recorder", err, "", "use Linux on amd64 or arm64")}
+}

@@ -7,10 +7,11 @@ import (
 	"context"
 	"sync"
 
+	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/record"
 )
 
-// Recorder is a [record.Recorder] that has seen what its script says: each
+// Recorder is a [record.Recorder] and [record.Phased] that has seen what its script says: each
 // Snapshot returns the next of Script, and the last one again and again.
 type Recorder struct {
 	Script []record.Snapshot
@@ -20,6 +21,7 @@ type Recorder struct {
 	next     int
 	Followed []int
 	Closed   bool
+	Phases   []evidence.Phase // entered, with "" for at the first accept
 }
 
 // Follow notes pid.
@@ -29,6 +31,17 @@ func (r *Recorder) Follow(pid int, _ record.StartPoint) error {
 	r.Followed = append(r.Followed, pid)
 	return nil
 }
+
+// Enter notes phase.
+func (r *Recorder) Enter(phase evidence.Phase) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Phases = append(r.Phases, phase)
+	return nil
+}
+
+// EnterAtAccept notes that it was called.
+func (r *Recorder) EnterAtAccept() error { return r.Enter("") }
 
 // Snapshot returns the next part of the script.
 func (r *Recorder) Snapshot() (record.Snapshot, error) {

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/host"
+	"github.com/profgen/profgen/internal/profiledir"
+	"github.com/profgen/profgen/internal/record"
+)
+
+func runsFlag() cli.Flag {
+	return &cli.IntFlag{Name: "runs", Usage: "record it `N` times, and say how much the recordings agree", Value: 1}
+}
+
+// checkRuns finds what is wrong with --runs.
+func checkRuns(c *cli.Context) error {
+	switch n := c.Int("runs"); {
+	case n < 1:
+		return usage("record: --runs %d: want at least one", n)
+	case n > 1 && (c.IsSet("pid") || c.IsSet("container")):
+		return usage("record: --runs is for what can be started again, not for what runs already")
+	}
+	return nil
+}
+
+// recordRuns records a workload several times into dir. Each recording is kept
+// as soon as it is made; the first that fails, or an interrupt, ends them.
+func recordRuns(c *cli.Context, facts host.Facts, dir string) error {
+	before, err := evidenceBefore(c, dir)
+	if err != nil {
+		return err
+	}
+	n, w := c.Int("runs"), c.App.ErrWriter
+	var runs []evidence.Set
+	for len(runs) < n && c.Context.Err() == nil {
+		so := evidence.Merge(append(runs, before.AsRun())...)
+		set, run, err := recordOnce(c, facts, dir, so)
+		if err != nil {
+			return fmt.Errorf("run %d of %d: %w", len(runs)+1, n, err)
+		}
+		before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
+		runs = append(runs, set)
+		fmt.Fprintf(w, "run %d of %d: %d facts, %d of them new\n", len(runs), n,
+			evidence.Compare(runs[len(runs)-1:]).Always, evidence.Compare(runs).New[len(runs)-1])
+	}
+	set := evidence.Merge(append(runs, before.AsRun())...)
+	if err := profiledir.SaveEvidence(dir, set); err != nil {
+		return err
+	}
+	printStability(w, evidence.Compare(runs))
+	bundle, err := generate(c, dir, set)
+	if err != nil {
+		return err
+	}
+	summarize(w, dir, bundle)
+	nextSteps(w, dir)
+	return nil
+}
+
+// recordOnce makes one of several recordings, beside what there is so far.
+func recordOnce(c *cli.Context, facts host.Facts, dir string, before evidence.Set) (evidence.Set, record.Run, error) {
+	rec, err := newRecorder(c, facts)
+	if err != nil {
+		return evidence.Set{}, record.Run{}, err
+	}
+	defer rec.Close()
+	run, done, err := newRun(c, facts, rec)
+	if err != nil {
+		return evidence.Set{}, record.Run{}, err
+	}
+	defer done()
+	before.Gaps = slices.DeleteFunc(slices.Clone(before.Gaps), run.MakesUpFor)
+	talk := newTalk(c.App.ErrWriter)
+	run.Progress = talk.progress
+	run.Save = func(set evidence.Set) error {
+		return profiledir.SaveEvidence(dir, evidence.Merge(before, set))
+	}
+	res, err := run.Do(c.Context)
+	talk.clear()
+	if err != nil {
+		return evidence.Set{}, record.Run{}, explain(err, res)
+	}
+	if res.Code != 0 && !res.Stopped {
+		return evidence.Set{}, record.Run{}, exitError{res.Code, fmt.Errorf("the workload ended with exit code %d", res.Code)}
+	}
+	return res.Evidence.AsRun(before), run, nil
+}
+
+// printStability says how much recordings agree: a reader can judge by it whether
+// a further one would have shown more.
+func printStability(w io.Writer, s evidence.Stability) {
+	const most = 20
+	fmt.Fprintf(w, "compared %d runs: %d facts in all of them, %d only in some\n", s.Runs, s.Always, len(s.Sometimes))
+	fmt.Fprintf(w, "  the last new one came in run %d\n", s.LastNew)
+	for i, seen := range s.Sometimes {
+		if i == most {
+			fmt.Fprintf(w, "  and %d more\n", len(s.Sometimes)-most)
+			break
+		}
+		fmt.Fprintf(w, "  %d of %d  %s\n", len(seen.In), s.Runs, factName(seen.Fact))
+	}
+	if s.LastNew == s.Runs && s.Runs > 1 {
+		fmt.Fprintln(w, "  a further run may well show more: --runs takes a higher number")
+	}
+}
+
+// factName tells people what a fact is about.
+func factName(f evidence.Fact) string {
+	switch f := f.(type) {
+	case evidence.Syscall:
+		name := fmt.Sprintf("%s (%s, %s)", f.Name, f.Arch, f.Phase)
+		for _, a := range f.Args {
+			name += fmt.Sprintf(" arg%d=%#x", a.Index, a.Value)
+		}
+		return name
+	case evidence.Capability:
+		return fmt.Sprintf("%s in %s (%s), granted %t", f.Cap, cmp.Or(f.Syscall, "no call"), f.Phase, f.Granted)
+	case evidence.Socket:
+		return fmt.Sprintf("socket family %d type %d protocol %d (%s)", f.Family, f.Type, f.Protocol, f.Phase)
+	case evidence.FileAccess:
+		return fmt.Sprintf("file %s %s %s(%s)", f.Path, f.Perms, spaced(f.Errno), f.Phase)
+	case evidence.Executed:
+		return fmt.Sprintf("exec of %s (%s)", f.Path, f.Phase)
+	case evidence.Signal:
+		return fmt.Sprintf("signal %d to %s (%s)", f.Number, f.Peer, f.Phase)
+	case evidence.Ptrace:
+		return fmt.Sprintf("ptrace %s of %s (%s)", f.Access, f.Peer, f.Phase)
+	case evidence.Mount:
+		return fmt.Sprintf("%s %s (%s)", f.Op, f.Target, f.Phase)
+	case evidence.Resource:
+		return fmt.Sprintf("%s %d (%s)", f.Kind, f.Value, f.Phase)
+	}
+	return fmt.Sprint(f)
+}
+
+func spaced(s string) string {
+	if s == "" {
+		return ""
+	}
+	return s + " "
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
+	"github.com/profgen/profgen/internal/host"
+	"github.com/profgen/profgen/internal/image"
+	"github.com/profgen/profgen/internal/record"
+	"github.com/profgen/profgen/internal/record/ebpf"
+	"github.com/profgen/profgen/internal/sandbox"
+)
+
+// What is recorded of a real server, from its start to its end, is what strace
+// sees of the same run: the same system calls, with the same arguments.
+func TestRecordingEqualsStrace(t *testing.T) {
+	layout := testImages(t)
+	for _, s := range append(servers, server{"postgres", 5432, `pg_isready -q -h $HOST -p $PORT`}) {
+		t.Run(s.name, func(t *testing.T) {
+			img, err := image.Open(t.Context(), layout+":"+s.name, image.Platform{})
+			if err != nil && s.name == "postgres" {
+				t.Skip("needs the image postgres: ", err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer img.Close()
+			endBystander := startBystander(t) // whose calls are no part of it
+			recorded, traced := s.recordAndTrace(t, img)
+			endBystander()
+			if len(traced) < 20 {
+				t.Fatalf("strace saw only %d calls: %v", len(traced), traced)
+			}
+			if diff := cmp.Diff(traced, recorded); diff != "" {
+				t.Errorf("calls of the workload, each with the arguments listed (-strace +recorded):\n%s", diff)
+			}
+		})
+	}
+}
+
+// recordAndTrace runs the server once, recorded and under strace, and returns
+// what either saw of the workload itself: each call as "name", or as "name values"
+// of the arguments that recordings have.
+func (s server) recordAndTrace(t *testing.T, img *image.Image) (recorded, traced []string) {
+	t.Helper()
+	facts, err := host.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := ebpf.New(ebpf.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	rt, err := sandbox.FindRuntime(t.Context(), "runc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(t.TempDir(), "strace")
+	ct := &sandbox.Container{
+		Image: img, Runtime: underStrace(t, rt, log, facts.Arch), Stdio: sandbox.Talk(),
+		Confinement: openConfinement(facts.Arch, false, nil),
+	}
+	res, err := record.Run{
+		Recorder: rec, Target: ct, Start: record.AtFilter, Save: func(evidence.Set) error { return nil },
+		Check: record.Until(func(ctx context.Context) ([]byte, error) {
+			return ct.Shell(ctx, s.checkAt("127.0.0.1", s.port))
+		}, 2*time.Minute),
+	}.Do(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recordedCalls(t, res.Evidence), tracedCalls(string(raw), img.Config().Command()[0], facts.Arch)
+}
+
+// recordedCalls are the calls of the workload itself.
+func recordedCalls(t *testing.T, set evidence.Set) []string {
+	t.Helper()
+	out := map[string]bool{}
+	for _, f := range set.Facts {
+		f, ok := f.(evidence.Syscall)
+		if !ok || f.Phase == evidence.Runtime {
+			continue
+		}
+		words := []string{f.Name}
+		for _, a := range f.Args {
+			words = append(words, fmt.Sprintf("%#x", a.Value))
+		}
+		out[strings.Join(words, " ")] = true
+	}
+	for _, g := range set.Incomplete() {
+		t.Errorf("the recording is incomplete: %s", g)
+	}
+	return slices.Sorted(maps.Keys(out))
+}
+
+// underStrace returns a runtime that is rt run under strace -f, except for
+// commands other than run. Arguments that recordings have are logged as numbers.
+func underStrace(t *testing.T, rt sandbox.Runtime, log string, arch abi.Arch) sandbox.Runtime {
+	t.Helper()
+	var raw []string
+	for _, name := range arch.Names() {
+		if arch.Arguments(name) != nil && name != "clone" { // whose child strace would not name
+			raw = append(raw, name)
+		}
+	}
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *' run '*) exec strace -f -qq -X raw -e raw=%s --pidns-translation -o %s %s \"$@\";; esac\nexec %s \"$@\"\n",
+		strings.Join(raw, ","), log, rt.Path, rt.Path)
+	rt.Path = filepath.Join(t.TempDir(), "runc")
+	if err := os.WriteFile(rt.Path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return rt
+}
+
+var (
+	straceCall  = regexp.MustCompile(`^(\d+) +(\w+)\(([^)<]*)`)
+	straceFlags = regexp.MustCompile(`\bflags=(\w+)`)
+	straceChild = regexp.MustCompile(`^(\d+) .*\b(?:clone|clone3|fork|vfork)(?:\(| resumed).*= \d+ /\* (\d+) in strace's PID NS \*/$`)
+	straceDone  = regexp.MustCompile(`^(\d+) .*\bexecve(?:\(| resumed).*= 0$`)
+)
+
+// tracedCalls picks from strace's log the calls of the process that execs
+// program, from then on, and of all that descends from it.
+func tracedCalls(log, program string, arch abi.Arch) []string {
+	exec := regexp.MustCompile(`^\d+ +execve\("(?:[^"]*/)?` + regexp.QuoteMeta(filepath.Base(program)) + `"`)
+	counted := map[string]bool{}
+	calls := map[string]bool{}
+	execs := false // the exec has begun; it may end on a line of its own
+	for line := range strings.SplitSeq(log, "\n") {
+		if m := straceCall.FindStringSubmatch(line); m != nil && counted[m[1]] {
+			calls[tracedCall(m[2], m[3], arch)] = true
+		}
+		if m := straceChild.FindStringSubmatch(line); m != nil && counted[m[1]] {
+			counted[m[2]] = true
+		}
+		execs = execs || exec.MatchString(line)
+		if m := straceDone.FindStringSubmatch(line); m != nil && execs && len(counted) == 0 {
+			counted[m[1]] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(calls))
+}
+
+// tracedCall is a line of strace as recordedCalls has it.
+func tracedCall(name, args string, arch abi.Arch) string {
+	all := strings.Split(strings.TrimRight(args, " "), ", ") // what was interrupted ends in a blank
+	words := []string{name}
+	listed := arch.Arguments(name)
+	if flags := straceFlags.FindStringSubmatch(args); flags != nil && (name == "clone" || name == "clone3") {
+		all, listed = []string{flags[1]}, append(arch.Arguments(name), abi.Argument{Mask: ^uint64(0)})[:1]
+	}
+	for _, a := range listed {
+		v := "missing"
+		if int(a.Index) < len(all) {
+			v = all[a.Index]
+		}
+		n, err := strconv.ParseUint(v, 0, 64)
+		if err != nil {
+			words = append(words, v)
+			continue
+		}
+		words = append(words, fmt.Sprintf("%#x", n&a.Mask))
+	}
+	return strings.Join(words, " ")
+}
