@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/profiledir"
 )
@@ -167,7 +168,8 @@ func derived(t *testing.T, ref string) evidence.Set {
 // made is a system call as it was made: its arguments as far as they are known.
 type made struct {
 	name string
-	args string // by index, in hexadecimal; "" if it is not known
+	args string   // by index, in hexadecimal; "" if it is not known
+	arch abi.Arch // of a recorder, which keeps of arguments only what abi.Arch.Arguments says; "" of strace, which keeps all
 }
 
 type madeCalls []made
@@ -211,7 +213,7 @@ func (w workload) observe(t *testing.T, layout string) madeCalls {
 		if !calls.has(f.Name) {
 			t.Errorf("recorded, and not seen by strace: %s", f.Name)
 		}
-		calls = append(calls, made{f.Name, fmtArgs(f.Args)})
+		calls = append(calls, made{f.Name, fmtArgs(f.Args), f.Arch})
 	}
 	return calls
 }
@@ -347,6 +349,11 @@ func includes(f evidence.Syscall, c made) bool {
 			continue
 		}
 		mask := uint64(0xffffffff)
+		for _, kept := range c.arch.Arguments(c.name) {
+			if kept.Index == a.Index {
+				mask &= kept.Mask
+			}
+		}
 		if strings.HasPrefix(c.name, "socket") && a.Index == 1 {
 			mask &^= 0o2004000 // SOCK_CLOEXEC, SOCK_NONBLOCK
 		}
