@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/record"
-	"github.com/profgen/profgen/internal/record/ebpf"
 	"github.com/profgen/profgen/internal/sandbox"
 )
 
@@ -23,6 +23,7 @@ func recordCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
+		recorderFlag(),
 		capAddFlag(),
 	}
 	flags = append(flags, containerFlags()...)
@@ -53,7 +54,14 @@ func recordAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid")})
+	if contained(c) && os.Geteuid() != 0 && c.String("recorder") != recorderEBPF {
+		code, err := sandbox.InUserNS(os.Args)
+		if err == nil && code != 0 {
+			err = exitError{code, nil}
+		}
+		return err
+	}
+	rec, err := newRecorder(c, facts)
 	if err != nil {
 		return err
 	}
@@ -104,7 +112,7 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 
 // checkRecordFlags finds what is wrong with the flags before anything is done.
 func checkRecordFlags(c *cli.Context) error {
-	contained := c.IsSet("image") || c.IsSet("bundle")
+	contained := contained(c)
 	switch {
 	case c.String("output") == "":
 		return usage("record: want -o DIR, the profile directory to write")
@@ -141,25 +149,27 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 
 // newRun returns the recording that the flags ask for, and what gives back
 // what it holds.
-func newRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, func(), error) {
+func newRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(), error) {
 	nothing := func() {}
 	switch {
-	case c.IsSet("image") || c.IsSet("bundle"):
+	case contained(c):
 		return containerRun(c, facts, rec)
 	case c.IsSet("pid"):
 		run, err := runningRun(c, facts, rec)
 		return run, nothing, err
 	}
 	argv := c.Args().Slice()
+	src := rec.source(facts, "")
+	src.NoNewPrivileges = rec.listener != "" && os.Geteuid() != 0
 	return record.Run{
 		Recorder: rec, Start: record.AtExec,
-		Target:  &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit()},
-		Subject: hostSubject(facts, argv), Source: source(facts, ""),
+		Target:  &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit(), Listener: rec.listener},
+		Subject: hostSubject(facts, argv), Source: src,
 		Check: checker(c, sandbox.Shell), For: c.Duration("for"),
 	}, nothing, nil
 }
 
-func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, func(), error) {
+func containerRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(), error) {
 	ct, err := newContainer(c, openConfinement(facts.Arch, c.IsSet("bundle"), c.StringSlice("cap-add")))
 	if err != nil {
 		return record.Run{}, nil, err
@@ -171,7 +181,8 @@ func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.
 	if ct.Image != nil && ct.Image.Config().Healthcheck != nil {
 		fmt.Fprintln(c.App.ErrWriter, "note: the image's HEALTHCHECK is not run; what it needs is not recorded unless the check does the same")
 	}
-	src := source(facts, ct.Runtime.String())
+	ct.Listener = rec.listener
+	src := rec.source(facts, ct.Runtime.String())
 	src.NoNewPrivileges = true
 	return record.Run{
 		Recorder: rec, Start: record.AtFilter, Target: ct,
@@ -182,31 +193,24 @@ func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.
 // attached is a running process that a recorder attaches to.
 type attached struct {
 	*sandbox.Running
-	rec *ebpf.Recorder
+	attach func(pid int) error
 }
 
 func (a attached) Start(ctx context.Context, _ func(int) error) error {
-	return a.Running.Start(ctx, a.rec.Attach)
+	return a.Running.Start(ctx, a.attach)
 }
 
-func runningRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, error) {
+func runningRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, error) {
 	pid := c.Int("pid")
 	argv, err := sandbox.Argv(pid)
 	if err != nil {
 		return record.Run{}, err
 	}
 	return record.Run{
-		Recorder: rec, Target: attached{&sandbox.Running{PID: pid}, rec},
-		Subject: hostSubject(facts, argv), Source: source(facts, ""),
+		Recorder: rec, Target: attached{&sandbox.Running{PID: pid}, rec.attach},
+		Subject: hostSubject(facts, argv), Source: rec.source(facts, ""),
 		Check: checker(c, sandbox.Shell), For: c.Duration("for"),
 	}, nil
-}
-
-func source(facts host.Facts, runtime string) evidence.Source {
-	return evidence.Source{
-		Tool: "profgen record", Version: version(), Method: ebpf.Method,
-		Kernel: facts.Kernel, Runtime: runtime,
-	}
 }
 
 // explain adds to an error what the user needs to know to go on.

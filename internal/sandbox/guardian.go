@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +18,9 @@ import (
 // whatever reason, kills what is left of it and cleans up. It returns an exit
 // code.
 func RunGuard() int {
+	if len(os.Args) > 1 { // run again by itself, for a part that needs a process
+		return runPart(os.Args[1], os.Args[2:])
+	}
 	// Caught, not ignored: an ignored signal would stay ignored in the workload.
 	// Profgen decides what an interrupt means.
 	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE} {
@@ -43,8 +45,7 @@ func RunGuard() int {
 // isGuard reports whether a process is a guard.
 func isGuard(pid int) bool {
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	argv0, _, _ := strings.Cut(string(cmdline), "\x00")
-	return err == nil && argv0 == GuardName
+	return err == nil && string(cmdline) == GuardName+"\x00"
 }
 
 type guardian struct {
@@ -112,7 +113,11 @@ func (g *guardian) start(o order) {
 	}
 	var p *os.Process
 	path, err := exec.LookPath(o.Start[0])
-	if err == nil {
+	switch {
+	case err != nil:
+	case o.Listener != "":
+		p, err = startListenedTo(o.Listener, path, o.Start)
+	default:
 		p, err = os.StartProcess(path, o.Start, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	}
 	if err != nil {

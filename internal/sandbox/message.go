@@ -3,7 +3,7 @@ package sandbox
 // The guard and profgen talk in JSON values over two pipes. Order matters: what
 // is to be cleaned up is said before it is made.
 
-// order is what profgen says to the guard. One field is set, but for Brief.
+// order is what profgen says to the guard. One field is set, but for those that go with Start.
 type order struct {
 	Remove  string   `json:"remove,omitempty"`  // remove this folder at the end
 	Cleanup []string `json:"cleanup,omitempty"` // run this at the end, before folders are removed
@@ -12,7 +12,10 @@ type order struct {
 	Overlay *overlay `json:"overlay,omitempty"` // likewise; unmounted again at the end
 	Start   []string `json:"start,omitempty"`   // start the workload
 	Brief   bool     `json:"brief,omitempty"`   // with Start: when its first process ends, kill the rest
-	Signal  string   `json:"signal,omitempty"`  // send it to the workload: "TERM", "KILL"; KILL goes to all of it
+	// Listener, with Start, has every system call of the workload wait for whoever
+	// listens on this unix socket, who is sent the listener: see [Command].
+	Listener string `json:"listener,omitempty"`
+	Signal   string `json:"signal,omitempty"` // send it to the workload: "TERM", "KILL"; KILL goes to all of it
 }
 
 // overlay is a mount of overlayfs: a folder that shows Lower, and keeps changes

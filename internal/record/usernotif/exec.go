@@ -1,0 +1,155 @@
+//go:build linux && (amd64 || arm64)
+
+package usernotif
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/profgen/profgen/gen/evidence"
+)
+
+// maxScripts is how many interpreters the kernel follows from one to the next.
+const maxScripts = 5
+
+// watchExec notes which program is to be run, and what the kernel loads with it.
+func watchExec(e *event) {
+	e.b.reconsider()
+	first := e.phase != e.t.phase || e.t.phase == inRuntime // the image's, or the command's, own
+	if e.t.phase == inRuntime {
+		e.phase = e.r.enter(e.t, namespace(int(e.n.pid), "mnt"))
+	}
+	a, flags := pathArg{noFD, 0}, uint64(0)
+	if e.name == "execveat" {
+		a, flags = pathArg{0, 1}, e.n.args[4]
+	}
+	e.named(a, flags, func(v view, name string) {
+		by := ""
+		if !first {
+			by, _ = v.link("exe")
+		}
+		v.exec(name, by, flags&unix.AT_SYMLINK_NOFOLLOW == 0)
+	})
+	e.t.creds = nil
+}
+
+// exec notes a program, run by another, and its interpreters.
+func (v view) exec(name, by string, follow bool) {
+	s, ok := v.resolve(name, follow)
+	if !ok {
+		return
+	}
+	errno := v.executable(s)
+	v.note(s, use{perms: "x"}, errno)
+	if errno != 0 || !valid(v.e.fd, v.e.n) {
+		return
+	}
+	v.e.r.fact(evidence.Executed{Path: evidence.Path(s.path), By: evidence.Path(by), Phase: v.e.phase.evidence(), Basis: evidence.Observed})
+	v.privileges(s)
+	for range maxScripts {
+		next, script := v.interpreter(s.path)
+		if next == "" {
+			return
+		}
+		if s, ok = v.resolve(next, true); !ok || s.errno != 0 {
+			return
+		}
+		if script {
+			v.note(s, use{perms: "x"}, v.executable(s))
+		} else {
+			v.note(s, use{perms: "rm"}, 0)
+		}
+	}
+}
+
+// executable tells what the kernel will say to an exec.
+func (v view) executable(s spot) unix.Errno {
+	switch {
+	case s.errno != 0:
+		return s.errno
+	case s.kind() == evidence.Symlink:
+		return unix.ELOOP
+	case s.kind() != evidence.Regular:
+		return unix.EACCES
+	}
+	return v.e.creds().permits(s, mayExec)
+}
+
+// privileges notes a program that would have run with more privileges than it
+// did.
+func (v view) privileges(s spot) {
+	if !v.e.b.nnp {
+		return
+	}
+	set := s.st.Mode&unix.S_ISUID != 0 && s.st.Uid != v.e.creds().uid || s.st.Mode&unix.S_ISGID != 0 && s.st.Gid != v.e.creds().gid
+	if !set {
+		file, err := v.file(s.path)
+		if err != nil {
+			return
+		}
+		defer file.Close()
+		n, err := unix.Fgetxattr(int(file.Fd()), "security.capability", nil)
+		set = err == nil && n > 0
+	}
+	if set {
+		v.e.r.gap(evidence.Refused, s.path, "a set-user-ID program, or one with file capabilities, ran without them: recording without root takes no_new_privs; record as root to see it with them")
+	}
+}
+
+// file opens a file of the workload's for reading.
+func (v view) file(name string) (*os.File, error) {
+	fd, err := unix.Openat2(v.root, name, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY, Resolve: unix.RESOLVE_IN_ROOT,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// interpreter returns what the kernel loads to run a program: what a script names
+// in its first line, or the ELF interpreter; "" for none.
+func (v view) interpreter(name string) (path string, script bool) {
+	file, err := v.file(name)
+	if err != nil {
+		return "", false // a program may be executable and not readable
+	}
+	defer file.Close()
+	line := make([]byte, 256) // BINPRM_BUF_SIZE: include/uapi/linux/binfmts.h
+	n, err := io.ReadFull(file, line)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return "", false
+	}
+	if rest, ok := bytes.CutPrefix(line[:n], []byte("#!")); ok {
+		rest, _, _ = bytes.Cut(rest, []byte("\n"))
+		if fields := bytes.Fields(rest); len(fields) > 0 {
+			return string(bytes.TrimRight(fields[0], "\x00")), true
+		}
+		return "", false
+	}
+	return elfInterpreter(file), false
+}
+
+// elfInterpreter returns what PT_INTERP names; "" for none.
+func elfInterpreter(file io.ReaderAt) string {
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return ""
+	}
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_INTERP || p.Filesz > pathMax {
+			continue
+		}
+		name := make([]byte, p.Filesz)
+		if _, err := p.ReadAt(name, 0); err != nil {
+			return ""
+		}
+		return string(bytes.TrimRight(name, "\x00"))
+	}
+	return ""
+}
