@@ -136,7 +136,11 @@ func (c *Container) pause(ctx context.Context) error {
 }
 
 func (c *Container) command(args ...string) []string {
-	return append([]string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}, args...)
+	global := []string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}
+	if c.Runtime.Name == "crun" && OwnUserNS() {
+		global = append(global, "--cgroup-manager=disabled") // cgroups are root's
+	}
+	return append(global, args...)
 }
 
 func (c *Container) pidFile() string { return filepath.Join(c.dir, "pid") }

@@ -70,7 +70,7 @@ func (g *guardian) obey(orders *json.Decoder) {
 		g.learn(o)
 		switch {
 		case o.Unmount != "":
-			g.note(unix.Unmount(o.Unmount, unix.MNT_DETACH), "unmount "+o.Unmount)
+			g.note(hide(o.Unmount), "unmount "+o.Unmount)
 		case o.Overlay != nil:
 			g.note(o.Overlay.mount(), "mount an overlay over the unpacked image (does TMPDIR lie on an overlay itself?)")
 		case o.Start != nil:

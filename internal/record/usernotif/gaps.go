@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
 )
 
 // gaps returns what could not be seen, kept or named.
@@ -17,7 +18,7 @@ func (r *Recorder) gaps() []evidence.Gap {
 	for g := range r.seen.gaps {
 		out = append(out, g)
 	}
-	if r.seen.norestart && r.loss.unreceived+r.loss.unanswered > 0 {
+	if r.seen.interrupted {
 		out = append(out, evidence.Gap{
 			Kind: evidence.Refused, Where: Method,
 			Detail: "a signal came while a call waited for the recorder, and the program has handlers that do not restart calls: one may have failed with EINTR that otherwise would not",
@@ -25,6 +26,9 @@ func (r *Recorder) gaps() []evidence.Gap {
 	}
 	for _, c := range r.seen.calls {
 		out = append(out, c.gaps()...)
+		if c.name == "io_uring_enter" && !r.called("io_uring_setup", c.id.arch) { // of a ring that was there before
+			out = append(out, c.ring())
+		}
 	}
 	return out
 }
@@ -42,11 +46,8 @@ func (c *call) gaps() []evidence.Gap {
 			Kind: evidence.Lost, Where: c.id.where(),
 			Detail: "not all sockets could be listed: too many kinds, or arguments out of reach",
 		})
-	case c.name == "io_uring_setup" || c.name == "io_uring_enter":
-		out = append(out, evidence.Gap{
-			Kind: evidence.Hidden, Where: c.id.where(),
-			Detail: "io_uring was used: files, sockets and capability checks that it works on do not show",
-		})
+	case c.name == "io_uring_setup":
+		out = append(out, c.ring())
 	case c.name == "open_by_handle_at":
 		out = append(out, evidence.Gap{
 			Kind: evidence.Hidden, Where: c.id.where(),
@@ -54,6 +55,24 @@ func (c *call) gaps() []evidence.Gap {
 		})
 	}
 	return out
+}
+
+// ring is the gap that io_uring makes.
+func (c *call) ring() evidence.Gap {
+	return evidence.Gap{
+		Kind: evidence.Hidden, Where: c.id.where(),
+		Detail: "io_uring was used: files, sockets and capability checks that it works on do not show",
+	}
+}
+
+// called reports whether a call of this name was made.
+func (r *Recorder) called(name string, arch abi.Arch) bool {
+	for id, c := range r.seen.calls {
+		if id.arch == arch && c.name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // gaps returns a gap for every counter that is not zero.

@@ -192,7 +192,7 @@ const sockTypeMask = 0xf // without SOCK_CLOEXEC and SOCK_NONBLOCK
 // watchHandler notes whether the program handles a signal in a way that lets a
 // call which waits for an answer fail.
 func watchHandler(e *event) {
-	if e.r.seen.norestart {
+	if e.r.seen.norestart || e.phase < started {
 		return
 	}
 	// Of struct sigaction the kernel's own layout: handler, flags, as unsigned

@@ -52,7 +52,8 @@ type seen struct {
 	made    map[string]bool // files that the workload made, by path
 	gaps    map[evidence.Gap]bool
 	// norestart: a signal has a handler that does not restart calls.
-	norestart bool
+	norestart   bool
+	interrupted bool // a call was given up for a signal since then
 }
 
 func newSeen() seen {
@@ -71,8 +72,6 @@ type loss struct {
 	facts      uint64        // beyond maxFacts
 	unreadable uint64        // arguments behind pointers, for want of permission
 	unresolved uint64        // paths that could not be followed, for other reasons than the workload could not
-	unreceived uint64        // calls given up before they were received
-	unanswered uint64        // calls given up before they were answered
 }
 
 // abis are the ABIs of this machine.

@@ -155,14 +155,14 @@ func (r *Recorder) supervise(b *branch) {
 				return // closed: the kernel answers
 			}
 			if proceed(fd, &n) == unix.ENOENT {
-				r.interrupted(false)
+				r.interrupted()
 			}
 		case unix.EINTR:
 		case unix.ENOENT:
 			if deserted(fd) {
 				return
 			}
-			r.interrupted(true)
+			r.interrupted()
 		default:
 			r.mu.Lock()
 			if !r.closed {
@@ -174,14 +174,11 @@ func (r *Recorder) supervise(b *branch) {
 	}
 }
 
-// interrupted notes that a call which had to wait for an answer was given up,
-// for a signal; whether a deadly one cannot be told.
-func (r *Recorder) interrupted(unseen bool) {
+// interrupted notes that a call which waited for an answer was given up, for a
+// signal; whether a deadly one, or one whose handler restarts calls, cannot be
+// told, but if there is no handler that does not.
+func (r *Recorder) interrupted() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if unseen {
-		r.loss.unreceived++
-	} else {
-		r.loss.unanswered++
-	}
+	r.seen.interrupted = r.seen.interrupted || r.seen.norestart
 }
