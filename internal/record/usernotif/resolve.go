@@ -149,7 +149,7 @@ func (v view) open(name string, follow bool) (s spot, magic bool) {
 	for err == unix.EAGAIN { // something was renamed meanwhile
 		fd, err = unix.Openat2(v.root, name, &how)
 	}
-	if err == unix.ELOOP {
+	if err == unix.ELOOP || err == unix.EXDEV {
 		return spot{}, true
 	}
 	if err != nil {
