@@ -117,14 +117,17 @@ func equalArgs(a, b []evidence.Arg) bool {
 
 // looked are the calls whose arguments recordings have.
 func looked() []string {
-	return []string{"socket", "socketpair", "clone", "clone3", "unshare", "setns", "personality"}
+	return []string{
+		"socket", "socketpair", "clone", "clone3", "unshare", "setns", "personality",
+		"prctl", "ioctl", "setsockopt", "mmap", "mprotect", "shmat", "ptrace",
+	}
 }
 
 // randomFacts returns calls of the workload, those with arguments of interest
 // more often than others. The first is always a plain call of the workload.
 // Recordings do not have the arguments of all that static analysis has.
 func randomFacts(rng *rand.Rand, n int) evidence.Set {
-	interesting := append(looked(), "openat2", "statx", "prctl", "prctl", "setsockopt")
+	interesting := append(looked(), "openat2", "statx", "fcntl", "fcntl", "madvise")
 	var set evidence.Set
 	all := map[abi.Arch][]string{abi.X8664: abi.X8664.Names(), abi.X86: abi.X86.Names()}
 	for i := range n {
@@ -155,9 +158,19 @@ func randomArgs(rng *rand.Rand, name string) []evidence.Arg {
 	switch name {
 	case "socket", "socketpair":
 		return []evidence.Arg{{Index: 0, Value: rng.Uint64N(46)}, {Index: 1, Value: rng.Uint64N(6)}, {Index: 2, Value: rng.Uint64N(20)}}
-	case "prctl":
-		return []evidence.Arg{{Index: 0, Value: rng.Uint64N(6)}}
+	case "prctl", "ptrace":
+		return []evidence.Arg{{Index: 0, Value: rng.Uint64N(20)}}
+	case "fcntl":
+		return []evidence.Arg{{Index: 1, Value: rng.Uint64N(6)}}
+	case "ioctl":
+		return []evidence.Arg{{Index: 1, Value: 0x5400 + rng.Uint64N(0x60)}}
 	case "setsockopt":
+		return []evidence.Arg{{Index: 1, Value: rng.Uint64N(8)}, {Index: 2, Value: rng.Uint64N(30)}}
+	case "mmap", "mprotect":
+		return []evidence.Arg{{Index: 2, Value: rng.Uint64N(8)}}
+	case "shmat":
+		return []evidence.Arg{{Index: 2, Value: rng.Uint64N(2) << 15}}
+	case "madvise":
 		return []evidence.Arg{{Index: 1, Value: rng.Uint64N(3)}, {Index: 2, Value: rng.Uint64N(3)}}[rng.IntN(2):]
 	case "setns":
 		return []evidence.Arg{{Index: 1, Value: 1 << rng.IntN(32)}}

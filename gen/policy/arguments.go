@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/profgen/profgen/gen/evidence"
@@ -9,7 +10,7 @@ import (
 // call is what the evidence says about the system calls of one name.
 type call struct {
 	block Block
-	args  [][]evidence.Arg
+	uses  []use
 	any   bool // with arguments unknown or too many
 	// opened is why any, or unresolved, in words.
 	opened string
@@ -23,6 +24,19 @@ type call struct {
 	seenArgs [][]evidence.Arg
 }
 
+// use is a call with these arguments, and whose it is.
+type use struct {
+	block Block
+	args  []evidence.Arg
+}
+
+// alternative is one way in which a call is allowed, and for whom: whatever its
+// arguments if there are no conditions.
+type alternative struct {
+	block Block
+	conds []Condition
+}
+
 // openFor allows any arguments; the first reason stays.
 func (c *call) openFor(reason string) {
 	if !c.any {
@@ -32,7 +46,7 @@ func (c *call) openFor(reason string) {
 
 // absorb adds what other wants to what c wants.
 func (c *call) absorb(other *call) {
-	c.args = append(c.args, other.args...)
+	c.uses = append(c.uses, other.uses...)
 	c.unresolved = c.unresolved || other.unresolved
 	c.needed = c.needed || other.needed
 	c.seen = c.seen || other.seen
@@ -52,47 +66,62 @@ const (
 // tells no more either.
 const maxAlternatives = 64
 
-// conditions returns the alternatives under which a call is allowed: one
-// without conditions if any arguments must do.
-func (c *call) conditions(name string) [][]Condition {
-	open := [][]Condition{nil}
+// alternatives returns the ways in which a call is allowed; one without
+// conditions if any arguments must do.
+func (c *call) alternatives(name string) []alternative {
 	standIn := engineDefault[name]
 	if c.unresolved && standIn == nil {
 		c.openFor(underived)
 	}
 	if c.any {
-		return open
+		return []alternative{{block: c.block}}
 	}
-	var out [][]Condition
-	for _, args := range c.args {
-		conds := narrow(name, args)
+	var out []alternative
+	for _, u := range c.uses {
+		conds := narrow(name, u.args)
 		if conds == nil {
-			return open
+			return []alternative{{block: c.block}}
 		}
-		out = append(out, conds)
+		out = append(out, alternative{u.block, conds})
 	}
-	slices.SortFunc(out, compareConditions)
-	out = slices.CompactFunc(out, func(a, b []Condition) bool { return compareConditions(a, b) == 0 })
+	out = distinct(out)
 	if len(out) > maxAlternatives {
 		c.openFor(unrecorded)
-		return open
+		return []alternative{{block: c.block}}
 	}
 	if c.unresolved {
-		out = append(out, standIn...)
+		for _, conds := range standIn {
+			out = append(out, alternative{c.block, conds})
+		}
 	}
-	return widest(out)
+	for _, conds := range everyday[name] {
+		out = append(out, alternative{Kernel, conds})
+	}
+	return widest(distinct(out))
 }
 
-// widest leaves out the alternatives that others of them include.
-func widest(all [][]Condition) [][]Condition {
-	var out [][]Condition
+// distinct returns the alternatives in order, each once, in the first block that
+// has it.
+func distinct(all []alternative) []alternative {
+	slices.SortFunc(all, func(a, b alternative) int {
+		return cmp.Or(compareConditions(a.conds, b.conds), cmp.Compare(slices.Index(Blocks(), a.block), slices.Index(Blocks(), b.block)))
+	})
+	return slices.CompactFunc(all, func(a, b alternative) bool { return compareConditions(a.conds, b.conds) == 0 })
+}
+
+// widest leaves out the alternatives that others of them include. No two have
+// the same conditions.
+func widest(all []alternative) []alternative {
+	var out []alternative
 	for i, a := range all {
-		included := func(b []Condition) bool { return includes(b, a) }
-		if !slices.ContainsFunc(all[i+1:], included) && !slices.ContainsFunc(out, included) {
+		included := false
+		for j, b := range all {
+			included = included || i != j && includes(b.conds, a.conds)
+		}
+		if !included {
 			out = append(out, a)
 		}
 	}
-	slices.SortFunc(out, compareConditions)
 	return out
 }
 
@@ -109,12 +138,18 @@ func includes(a, b []Condition) bool {
 	return true
 }
 
-// narrow returns the conditions that args meet; nil if the argument that a
-// filter of the call needs is not among them.
+// narrow returns the conditions that args meet: none, but not nil, if they stand
+// for any; nil if the argument that a filter of the call needs is not among
+// them.
 func narrow(name string, args []evidence.Arg) []Condition {
 	if f, ok := filters[name]; ok {
 		return f(args)
 	}
+	return known(name, args)
+}
+
+// known returns a condition for each argument.
+func known(name string, args []evidence.Arg) []Condition {
 	var out []Condition
 	for _, a := range args {
 		out = append(out, condition(name, a))
@@ -122,20 +157,29 @@ func narrow(name string, args []evidence.Arg) []Condition {
 	return out
 }
 
-// filters narrow the calls whose arguments the recorder looks at. Each returns
-// nil if the argument it needs is unknown. All parameters here are 32-bit to
-// the kernel, whatever the register holds above (clone takes lower_32_bits of
-// its flags, kernel/fork.c).
+// filters narrow the calls whose arguments recordings have: those of
+// abi.Arch.Arguments. Each returns nil if the argument it needs is unknown.
 //
 // Of other calls only static analysis knows arguments; those are filtered by
 // all that it knows to go together.
 var filters = map[string]func([]evidence.Arg) []Condition{
-	"socket":      socketFilter,
-	"socketpair":  exactly(0),
-	"clone":       cloneFilter,
-	"unshare":     exactly(0),
-	"setns":       setnsFilter,
-	"personality": exactly(0),
+	"bpf":           selected("bpf", 0),
+	"clone":         cloneFilter,
+	"ioctl":         selected("ioctl", 1),
+	"keyctl":        selected("keyctl", 0),
+	"mmap":          protectionFilter,
+	"mmap2":         protectionFilter,
+	"mprotect":      protectionFilter,
+	"personality":   exactly(0),
+	"pkey_mprotect": protectionFilter,
+	"prctl":         selected("prctl", 0),
+	"ptrace":        selected("ptrace", 0),
+	"setns":         setnsFilter,
+	"setsockopt":    selected("setsockopt", 1),
+	"shmat":         sharedFilter,
+	"socket":        socketFilter,
+	"socketpair":    exactly(0),
+	"unshare":       exactly(0),
 }
 
 // lookedAt reports whether recordings have the arguments of a call, so that a
@@ -176,6 +220,81 @@ var engineDefault = map[string][][]Condition{
 		{{0, low32, 39}}, {{0, low32, 41}}, {{0, low32 &^ 1, 42}}, {{0, low32 &^ 1, 44}},
 	},
 	"personality": {{{0, low32, 0}}, {{0, low32, 8}}, {{0, low32, 0x20000}}, {{0, low32, 0x20008}}, {{0, low32, low32}}},
+}
+
+// everyday is what any process may do that makes the call at all, without its
+// author's knowing, and whatever was recorded: what libc and language runtimes do
+// depending on where standard output goes, how much memory there is, or who is
+// at the other end. Each is without privilege.
+//
+// ioctl: is it a terminal, how wide, how much is there to read, and flags of the
+// descriptor. prctl: the name of a thread, and of a mapping. setsockopt: the old
+// options of SOL_SOCKET and TCP, 0 to 23, which leave out those that attach BPF
+// programs or change the protocol; IPV6_V6ONLY; and IP_RECVERR and IPV6_RECVERR,
+// which resolvers set. Memory that cannot be executed.
+var everyday = map[string][][]Condition{
+	"ioctl": {
+		{{1, low32, 0x5401}}, {{1, low32, 0x802c542a}}, // TCGETS, TCGETS2
+		{{1, low32, 0x5413}},                       // TIOCGWINSZ
+		{{1, low32, 0x541b}}, {{1, low32, 0x5421}}, // FIONREAD, FIONBIO
+		{{1, low32 &^ 1, 0x5450}}, // FIONCLEX, FIOCLEX
+	},
+	"mmap":          {{{2, protExec, 0}}},
+	"mmap2":         {{{2, protExec, 0}}},
+	"mprotect":      {{{2, protExec, 0}}},
+	"pkey_mprotect": {{{2, protExec, 0}}},
+	"prctl":         {{{0, low32, 15}}, {{0, low32, 16}}, {{0, low32, 0x53564d41}}}, // PR_SET_NAME, PR_GET_NAME, PR_SET_VMA
+	"setsockopt": {
+		{{1, low32, 1}, {2, low32 &^ 15, 0}}, {{1, low32, 1}, {2, low32 &^ 7, 16}},
+		{{1, low32, 6}, {2, low32 &^ 15, 0}}, {{1, low32, 6}, {2, low32 &^ 7, 16}},
+		{{1, low32, 41}, {2, low32, 26}}, {{1, low32, 41}, {2, low32, 25}}, {{1, low32, 0}, {2, low32, 11}},
+	},
+	"shmat": {{{2, shmExec, 0}}},
+}
+
+// selected narrows to all arguments that are known, if the one that selects what
+// the call does is among them.
+func selected(name string, index uint8) func([]evidence.Arg) []Condition {
+	return func(args []evidence.Arg) []Condition {
+		if _, ok := value(args, index); !ok {
+			return nil
+		}
+		return known(name, args)
+	}
+}
+
+// Bits of memory protection: include/uapi/asm-generic/mman-common.h, linux/shm.h.
+const (
+	protWrite = 0x2
+	protExec  = 0x4
+	shmExec   = 0x8000
+)
+
+// protectionFilter tells memory apart that is not executable, or not writable,
+// from memory that is both (W^X).
+func protectionFilter(args []evidence.Arg) []Condition {
+	v, ok := value(args, 2)
+	switch {
+	case !ok:
+		return nil
+	case v&protExec == 0:
+		return []Condition{{Index: 2, Mask: protExec}}
+	case v&protWrite == 0:
+		return []Condition{{Index: 2, Mask: protWrite}}
+	}
+	return []Condition{}
+}
+
+// sharedFilter narrows to shared memory that is not executable.
+func sharedFilter(args []evidence.Arg) []Condition {
+	v, ok := value(args, 2)
+	switch {
+	case !ok:
+		return nil
+	case v&shmExec == 0:
+		return []Condition{{Index: 2, Mask: shmExec}}
+	}
+	return []Condition{}
 }
 
 func exactly(index uint8) func([]evidence.Arg) []Condition {

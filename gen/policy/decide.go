@@ -41,7 +41,7 @@ type Options struct {
 // contradict each other or name what does not exist.
 func Decide(set evidence.Set, opt Options) (Policy, error) {
 	set = set.Normalize()
-	d := decider{set: set, opt: opt, calls: map[string]*call{}, bounds: newBounds(set)}
+	d := decider{set: set, opt: opt, calls: map[string]*call{}, open: map[string][]string{}, bounds: newBounds(set)}
 	if err := opt.Check(); err != nil {
 		return Policy{}, err
 	}
@@ -78,8 +78,9 @@ type decider struct {
 	workload bool             // there is a call of the workload itself to allow
 	observed bool             // one was observed
 
-	namespaces bool     // clone or clone3 was seen, or may have been, called for namespaces
-	unseen     []string // capabilities allowed because their checks could not be seen
+	open       map[string][]string // calls that any process makes, allowed with any arguments: why → which
+	namespaces bool                // clone or clone3 was seen, or may have been, called for namespaces
+	unseen     []string            // capabilities allowed because their checks could not be seen
 	policy     Policy
 }
 
@@ -119,13 +120,15 @@ func (d *decider) collectArgs(c *call, f evidence.Syscall) {
 	case f.Basis == evidence.Reachable && narrow(f.Name, f.Args) == nil:
 		c.unresolved = true
 	case len(f.Args) > 0:
-		c.args = append(c.args, f.Args)
+		c.uses = append(c.uses, use{block, f.Args})
 	case block != Workload:
 		c.openFor(reasons[block])
 	case lookedAt(f.Name) || f.Basis != evidence.Observed:
 		c.openFor(unrecorded)
 	case bounded:
-		c.args = append(c.args, reachable...)
+		for _, args := range reachable {
+			c.uses = append(c.uses, use{block, args})
+		}
 	default:
 		c.openFor(unlooked)
 	}

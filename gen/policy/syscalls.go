@@ -77,6 +77,9 @@ func (d *decider) decideSyscalls() {
 	for _, name := range slices.Sorted(maps.Keys(d.calls)) {
 		d.decideCall(name, d.calls[name])
 	}
+	for _, why := range slices.Sorted(maps.Keys(d.open)) {
+		d.warn("arguments-any", "allowed with any arguments, since %s: %s", why, strings.Join(d.open[why], " "))
+	}
 	d.refuseTheRest()
 	d.warnAboutABIs()
 }
@@ -105,8 +108,8 @@ func (d *decider) replaceClone3() {
 	}
 	delete(d.calls, "clone3")
 	d.need("clone", c3.block).absorb(c3)
-	for _, args := range c3.args {
-		if flags, _ := value(args, 0); flags&(newTime|intoCgroup) != 0 {
+	for _, u := range c3.uses {
+		if flags, _ := value(u.args, 0); flags&(newTime|intoCgroup) != 0 {
 			d.warn("clone3-flags", "clone3 is used with flags %#x, which clone lacks: if the program has no way without, keep clone3", flags)
 		}
 	}
@@ -124,19 +127,19 @@ func (d *decider) decideCall(name string, c *call) {
 		d.decide(name, false, "denied by option")
 		return
 	}
-	for _, conds := range c.conditions(name) {
-		d.policy.Syscalls = append(d.policy.Syscalls, Rule{name, c.block, conds})
-		d.decide(name+describe(conds), true, "%s", d.reason(name, c, conds))
+	for _, a := range c.alternatives(name) {
+		d.policy.Syscalls = append(d.policy.Syscalls, Rule{name, a.block, a.conds})
+		d.decide(name+describe(a.conds), true, "%s", d.reason(name, c, a))
 	}
 	d.warnAboutCall(name, c)
 }
 
-// reason is why c is allowed under conds.
-func (d *decider) reason(name string, c *call, conds []Condition) string {
-	why := reasons[c.block]
-	seen := func(args []evidence.Arg) bool { return includes(conds, narrow(name, args)) }
+// reason is why c is allowed in one way.
+func (d *decider) reason(name string, c *call, a alternative) string {
+	why := reasons[a.block]
+	seen := func(args []evidence.Arg) bool { return includes(a.conds, narrow(name, args)) }
 	switch {
-	case c.block != Workload || slices.ContainsFunc(c.seenArgs, seen):
+	case a.block != Workload || slices.ContainsFunc(c.seenArgs, seen):
 	case c.seen && !lookedAt(name):
 		why += ", with arguments that only its code tells"
 	case d.observed:
@@ -144,7 +147,7 @@ func (d *decider) reason(name string, c *call, conds []Condition) string {
 	default:
 		why = "the image's code can reach it"
 	}
-	if c.any && len(c.args) > 0 {
+	if c.any && len(c.uses) > 0 {
 		why += "; with any arguments: " + c.opened
 	}
 	return why
@@ -203,17 +206,23 @@ func (d *decider) warnAboutCall(name string, c *call) {
 	if slices.Contains(mounting, name) && c.block != Floor {
 		d.warn("apparmor-mount", "%s is allowed by seccomp, but the AppArmor profile denies mounting as docker-default does", name)
 	}
-	makes := func(args []evidence.Arg) bool { flags, _ := value(args, 0); return flags&namespaceFlags != 0 }
-	if name == "clone" && !c.any && c.block != Floor && slices.ContainsFunc(c.args, makes) {
+	makes := func(u use) bool { flags, _ := value(u.args, 0); return flags&namespaceFlags != 0 }
+	if name == "clone" && !c.any && c.block != Floor && slices.ContainsFunc(c.uses, makes) {
 		who := "the image's code can"
 		if d.namespaces {
 			who = "the workload did"
 		}
 		d.warn("namespaces", "clone may make namespaces, as %s", who)
 	}
+	writeExec := func(u use) bool { conds := narrow(name, u.args); return conds != nil && len(conds) == 0 }
+	if everyday[name] != nil && !c.any && slices.ContainsFunc(c.uses, writeExec) {
+		d.warn("write-execute", "%s may make memory that is both writable and executable: code that an attacker writes there runs", name)
+	}
 	switch {
 	case name == "socketcall":
 		d.warn("socketcall-open", "32-bit socketcall is allowed: a filter cannot see which socket family it asks for")
+	case everyday[name] != nil && c.any && !d.kept(name):
+		d.open[c.opened] = append(d.open[c.opened], name)
 	case filters[name] != nil && c.any && !d.kept(name):
 		d.warn(name+"-any", "%s is allowed with any arguments: %s", name, c.opened)
 	case c.unresolved && !c.any && !c.needed:

@@ -9,13 +9,6 @@ import (
 	"github.com/profgen/profgen/internal/abi"
 )
 
-// Masks for what the kernel looks at in an argument.
-const (
-	word     = 0xffffffff           // a 32-bit parameter
-	sockType = 0xf                  // without SOCK_CLOEXEC and SOCK_NONBLOCK
-	noSignal = word &^ uint64(0xff) // clone's flags, without the signal at exit
-)
-
 // The calls of socketcall(2) that make sockets: include/uapi/linux/net.h.
 const (
 	sysSocket     = 1
@@ -35,29 +28,24 @@ func arches() []abi.Arch {
 // call that has more is taken to have any. The kernel keeps no more than 255.
 const tuplesMax = 64
 
-// argspec returns which arguments of the system call called name to record; the
-// zero value for none.
-func argspec(name string) recorderArgspec {
-	plain := func(index [3]uint8, mask ...uint64) recorderArgspec {
-		s := recorderArgspec{Kind: recorderArgsKindARGS_PLAIN, Index: index, Max: tuplesMax}
-		copy(s.Mask[:], mask)
-		return s
-	}
+// argspec returns which arguments of a system call to record; the zero value for
+// none.
+func argspec(arch abi.Arch, name string) recorderArgspec {
 	switch name {
-	case "socket", "socketpair":
-		return plain([3]uint8{0, 1, 2}, word, sockType, word)
-	case "clone":
-		return plain([3]uint8{0}, noSignal)
-	case "unshare", "personality":
-		return plain([3]uint8{0}, word)
-	case "setns":
-		return plain([3]uint8{1}, word)
 	case "clone3":
 		return recorderArgspec{Kind: recorderArgsKindARGS_CLONE3, Max: tuplesMax}
 	case "socketcall":
 		return recorderArgspec{Kind: recorderArgsKindARGS_SOCKETCALL, Max: tuplesMax}
 	}
-	return recorderArgspec{}
+	args := arch.Arguments(name)
+	if args == nil {
+		return recorderArgspec{}
+	}
+	s := recorderArgspec{Kind: recorderArgsKindARGS_PLAIN, Max: tuplesMax}
+	for i, a := range args {
+		s.Index[i], s.Mask[i] = a.Index, a.Mask
+	}
+	return s
 }
 
 // argspecs returns the table that the programs look up calls of an ABI in, so
@@ -65,9 +53,10 @@ func argspec(name string) recorderArgspec {
 // recorded without arguments.
 func argspecs(i uint32) *recorderArgtable {
 	var table recorderArgtable
+	arch := arches()[i]
 	for nr := range table.Of {
-		if name, ok := arches()[i].Name(uint32(nr)); ok {
-			table.Of[nr] = argspec(name)
+		if name, ok := arch.Name(uint32(nr)); ok {
+			table.Of[nr] = argspec(arch, name)
 		}
 	}
 	return &table

@@ -168,7 +168,7 @@ func (s seen) callFacts(c recorderCall) []evidence.Fact {
 		return nil
 	}
 	fact := evidence.Syscall{Arch: c.arch(), Nr: c.Nr, Name: name, Phase: phases(c.Phase), Basis: evidence.Observed}
-	spec := argspec(name)
+	spec := argspec(c.arch(), name)
 	if spec.Kind == recorderArgsKindARGS_NONE || s.anyArgs(c) {
 		return append(s.sockets(c, name), fact)
 	}
