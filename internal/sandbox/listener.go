@@ -1,15 +1,14 @@
 package sandbox
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
-	"runtime/debug"
-	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -62,41 +61,34 @@ func startListenedTo(socket, path string, argv []string) (*os.Process, error) {
 	return p, nil
 }
 
+// complaints is the descriptor that says what went wrong.
+const complaints = 3
+
 // execListenedTo makes this process the program, under the filter. It returns
 // only if it could not, after saying so on descriptor 3.
 func execListenedTo(socket, path string, argv []string) int {
-	unix.CloseOnExec(3)
+	unix.CloseOnExec(complaints)
 	if err := becomeListenedTo(socket, path, argv); err != nil {
-		io.WriteString(os.NewFile(3, "complaints"), err.Error())
+		unix.Write(complaints, []byte(err.Error()))
 	}
 	return 1
 }
 
-// becomeListenedTo loads the filter for this thread alone and execs. From the
-// one to the other each call of the thread waits for the supervisor, who has no
-// listener yet: another thread, free of the filter, hands it over. The two share a
-// number and nothing that would make either wait for the other in the runtime.
+// becomeListenedTo loads the filter for this thread alone and execs.
 func becomeListenedTo(socket, path string, argv []string) error {
 	conn, err := dialSupervisor(socket)
 	if err != nil {
 		return err
 	}
-	env := os.Environ()
-	var loaded atomic.Int64 // the listener
 	runtime.LockOSThread()
-	debug.SetGCPercent(-1) // which would stop all threads
 	nnp, err := allowFilter()
 	if err != nil {
 		return err
 	}
-	ready := make(chan struct{})
-	go handOver(conn, &loaded, nnp, ready)
-	<-ready
-	listener, errno := loadNotifyAll()
-	if errno != 0 {
+	env := os.Environ()
+	if errno := newHandover(conn, nnp).do(); errno != 0 {
 		return fmt.Errorf("load a seccomp filter with a listener: %w", explainListener(errno))
 	}
-	loaded.Store(int64(listener))
 	return syscall.Exec(path, argv, env)
 }
 
@@ -125,23 +117,77 @@ func allowFilter() (byte, error) {
 	return NoNewPrivs, nil
 }
 
-// loadNotifyAll loads a filter of one instruction and returns its listener. If
-// the kernel can (5.19), a call that the supervisor has received is no longer
-// interrupted by signals other than deadly ones.
-func loadNotifyAll() (int, unix.Errno) {
-	filter := [1]unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF}}
-	prog := unix.SockFprog{Len: 1, Filter: &filter[0]}
-	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
-	load := func(flags uintptr) (int, unix.Errno) {
-		fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
-		return int(fd), errno
-	}
-	fd, errno := load(flags | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	if errno == unix.EINVAL {
-		fd, errno = load(flags)
-	}
-	return fd, errno
+// handover loads the filter and sends its listener. Once the filter is there every
+// call of the thread waits for a supervisor, who has no listener yet: all but those
+// that have a secret in the two registers that no call made here has arguments in.
+// It is chosen at random, and goes with the exec.
+type handover struct {
+	conn    uintptr
+	secret  [2]uint64
+	filter  []unix.SockFilter
+	prog    unix.SockFprog
+	said    [1]byte
+	text    unix.Iovec
+	control []byte
+	message unix.Msghdr
 }
+
+func newHandover(conn int, said byte) *handover {
+	h := &handover{conn: uintptr(conn), said: [1]byte{said}, control: unix.UnixRights(-1)}
+	var random [16]byte
+	rand.Read(random[:]) // never fails
+	h.secret = [2]uint64{binary.NativeEndian.Uint64(random[:]), binary.NativeEndian.Uint64(random[8:])}
+	h.filter = notifyAllBut(h.secret)
+	h.prog = unix.SockFprog{Len: uint16(len(h.filter)), Filter: &h.filter[0]}
+	h.text = unix.Iovec{Base: &h.said[0], Len: 1}
+	h.message = unix.Msghdr{Iov: &h.text, Iovlen: 1, Control: &h.control[0]}
+	h.message.SetControllen(len(h.control))
+	return h
+}
+
+// notifyAllBut returns the filter: struct seccomp_data of
+// include/uapi/linux/seccomp.h has its six arguments, of 64 bits each, from byte
+// 16 on.
+func notifyAllBut(secret [2]uint64) []unix.SockFilter {
+	const arg4, loadWord, ifEqual = 16 + 8*4, unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	words := []uint32{uint32(secret[0]), uint32(secret[0] >> 32), uint32(secret[1]), uint32(secret[1] >> 32)}
+	var out []unix.SockFilter
+	for i, w := range words {
+		toNotify := uint8(2*(len(words)-i) - 1)
+		out = append(out, unix.SockFilter{Code: loadWord, K: uint32(arg4 + 4*i)}, unix.SockFilter{Code: ifEqual, Jf: toNotify, K: w})
+	}
+	return append(out, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF})
+}
+
+// do makes no call between the first and the last of its own: it calls nothing
+// that the Go runtime could interrupt it in, and no signal can.
+//
+// If the kernel has it (5.19), a call that the supervisor has received is not
+// interrupted by signals any more, but for deadly ones.
+func (h *handover) do() unix.Errno {
+	const setSize, newListener = 8, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER // bytes of a sigset_t
+	descriptor := (*int32)(unsafe.Pointer(&h.control[unix.CmsgLen(0)]))
+	s0, s1 := uintptr(h.secret[0]), uintptr(h.secret[1])
+	all, old := ^uint64(0), uint64(0)
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), setSize, 0, 0)
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, newListener|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&h.prog)))
+	if errno == unix.EINVAL {
+		fd, _, errno = unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, newListener, uintptr(unsafe.Pointer(&h.prog)))
+	}
+	if errno == 0 {
+		*descriptor = int32(fd)
+		_, _, failed := unix.RawSyscall6(unix.SYS_SENDMSG, h.conn, uintptr(unsafe.Pointer(&h.message)), 0, 0, s0, s1)
+		if failed != 0 { // there is nobody to answer
+			unix.RawSyscall6(unix.SYS_WRITE, complaints, uintptr(unsafe.Pointer(&recorderGone[0])), uintptr(len(recorderGone)), 0, s0, s1)
+			unix.RawSyscall6(unix.SYS_EXIT_GROUP, 1, 0, 0, 0, s0, s1)
+		}
+	}
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&old)), 0, setSize, s0, s1)
+	return errno
+}
+
+var recorderGone = []byte("the recorder is gone")
 
 func explainListener(errno unix.Errno) error {
 	switch errno {
@@ -151,21 +197,4 @@ func explainListener(errno unix.Errno) error {
 		return fmt.Errorf("%w: use Linux 5.5 or later", errno)
 	}
 	return errno
-}
-
-// handOver sends the listener once there is one. It looks at the number again
-// and again, since to be woken takes the other thread to make a call.
-func handOver(conn int, loaded *atomic.Int64, nnp byte, ready chan<- struct{}) {
-	runtime.LockOSThread()
-	close(ready)
-	for loaded.Load() == 0 {
-		pause := unix.Timespec{Nsec: 50_000}
-		unix.Nanosleep(&pause, nil)
-	}
-	if err := unix.Sendmsg(conn, []byte{nnp}, unix.UnixRights(int(loaded.Load())), nil, 0); err != nil {
-		os.Exit(1) // the exec waits for good
-	}
-	for { // until the exec ends this thread
-		time.Sleep(time.Hour)
-	}
 }

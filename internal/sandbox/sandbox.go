@@ -50,8 +50,8 @@ type Command struct {
 	Stdio Stdio
 	// Listener, if not "", is the unix socket of a supervisor that answers every
 	// system call of the command: @NAME is an abstract one. Before the command is
-	// exec'd, a seccomp filter of one instruction is loaded that has all calls,
-	// that exec first, notified, and its listener is sent there. The one byte of
+	// exec'd, a seccomp filter is loaded that has all calls, that exec first,
+	// notified, and its listener is sent there. The one byte of
 	// the message is [Privileged] or [NoNewPrivs]. It needs no privilege; without
 	// any it sets no_new_privs.
 	Listener string

@@ -1,7 +1,7 @@
 // Package usernotif turns what a workload does into facts without root and
-// without BPF: the workload runs under a seccomp filter of one instruction that
-// has the kernel ask this process about every system call, and this process notes
-// the call and lets it happen (SECCOMP_USER_NOTIF_FLAG_CONTINUE).
+// without BPF: the workload runs under a seccomp filter that has the kernel
+// ask this process about every system call, and this process notes the call and
+// lets it happen (SECCOMP_USER_NOTIF_FLAG_CONTINUE).
 //
 // package sandbox loads the filter, as the last thing before the workload is
 // exec'd, and sends its listener to [Recorder.Listener]. Whatever the workload

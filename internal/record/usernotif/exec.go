@@ -4,7 +4,7 @@ package usernotif
 
 import (
 	"bytes"
-	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -135,21 +135,37 @@ func (v view) interpreter(name string) (path string, script bool) {
 	return elfInterpreter(file), false
 }
 
-// elfInterpreter returns what PT_INTERP names; "" for none.
+// elfInterpreter returns what PT_INTERP of a program names, as the kernel reads it
+// (fs/binfmt_elf.c), of either word size; "" for none.
 func elfInterpreter(file io.ReaderAt) string {
-	f, err := elf.NewFile(file)
-	if err != nil {
+	const headers, ptInterp = 128, 3
+	var head [64]byte
+	if n, _ := file.ReadAt(head[:], 0); n < 52 || string(head[:4]) != "\x7fELF" {
 		return ""
 	}
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_INTERP || p.Filesz > pathMax {
-			continue
-		}
-		name := make([]byte, p.Filesz)
-		if _, err := p.ReadAt(name, 0); err != nil {
+	le := binary.LittleEndian
+	wide := head[4] == 2
+	table, size, count := int64(le.Uint32(head[28:])), int64(32), int(le.Uint16(head[44:]))
+	if wide {
+		table, size, count = int64(le.Uint64(head[32:])), 56, int(le.Uint16(head[56:]))
+	}
+	for i := range int64(min(count, headers)) {
+		var ph [56]byte
+		if _, err := file.ReadAt(ph[:size], table+i*size); err != nil || table < 0 {
 			return ""
 		}
-		return string(bytes.TrimRight(name, "\x00"))
+		if le.Uint32(ph[:]) != ptInterp {
+			continue
+		}
+		at, length := int64(le.Uint32(ph[4:])), uint64(le.Uint32(ph[16:]))
+		if wide {
+			at, length = int64(le.Uint64(ph[8:])), le.Uint64(ph[32:])
+		}
+		name := make([]byte, min(length, pathMax))
+		if _, err := file.ReadAt(name, at); err != nil || at < 0 {
+			return ""
+		}
+		return unix.ByteSliceToString(name)
 	}
 	return ""
 }

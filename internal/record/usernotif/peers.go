@@ -85,12 +85,21 @@ func (e *event) there(pid int64) bool {
 	return err == nil || err != unix.ENOENT
 }
 
-// has reports whether a process is of the workload.
+// has reports whether a process is of the workload: itself, or an ancestor, has
+// made a call.
 func (r *Recorder) has(pid int) bool {
-	if r.tasks[uint32(pid)] != nil {
-		return true
+	const generations = 40
+	for range generations {
+		if r.tasks[uint32(pid)] != nil {
+			return true
+		}
+		s, err := readStatus(pid)
+		if err != nil || s.parent <= 1 {
+			break
+		}
+		pid = s.parent
 	}
-	for _, t := range r.tasks { // its first thread may have made no call, or ended
+	for _, t := range r.tasks { // its first thread may have ended
 		if t.process == pid {
 			return true
 		}
