@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/profiledir"
@@ -47,7 +48,9 @@ func TestServers(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "profile")
 			profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port))
-			t.Run("superset of strace", func(t *testing.T) { s.compareWithStrace(t, layout, dir) })
+			traced := s.strace(t, layout)
+			t.Run("superset of strace", func(t *testing.T) { compareWithStrace(t, traced, dir) })
+			t.Run("superset of strace without root", func(t *testing.T) { s.rootless(t, traced) })
 			for _, runtime := range []string{"runc", "crun"} {
 				t.Run("20 of 20 with "+runtime, func(t *testing.T) {
 					out := profgen(t, "verify", dir, "--runs", "20", "--runtime", runtime,
@@ -73,9 +76,10 @@ func profgen(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// compareWithStrace runs the server once more, under strace in place of the
-// recorder, and compares what either saw of the workload itself.
-func (s server) compareWithStrace(t *testing.T, layout, dir string) {
+// compareWithStrace compares what strace and a recording saw of the workload
+// itself: the names of its calls, and the arguments of those that are looked at.
+func compareWithStrace(t *testing.T, log []string, dir string) {
+	t.Helper()
 	set, err := profiledir.Evidence(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +90,7 @@ func (s server) compareWithStrace(t *testing.T, layout, dir string) {
 			recorded[f.Name] = true
 		}
 	}
-	traced := s.strace(t, layout)
+	traced := callNames(log)
 	if len(traced) < 20 {
 		t.Fatalf("strace saw only %d calls: %v", len(traced), traced)
 	}
@@ -103,10 +107,22 @@ func (s server) compareWithStrace(t *testing.T, layout, dir string) {
 	if len(recorded) > 5 {
 		t.Errorf("%d calls were recorded that strace did not see; are they of other processes?", len(recorded))
 	}
+	compareArguments(t, log, set)
 }
 
-// strace returns the names of the calls that the workload made, from the
-// image's own exec on.
+// callNames returns the names of the calls in a log, sorted.
+func callNames(log []string) []string {
+	var names []string
+	for _, line := range log {
+		names = append(names, straceCall.FindStringSubmatch(line)[2])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// strace runs the server once more, under strace in place of the recorder, and
+// returns the lines of the calls that the workload made, from the image's own exec
+// on.
 func (s server) strace(t *testing.T, layout string) []string {
 	t.Helper()
 	facts, err := host.Read()
@@ -146,7 +162,14 @@ func (s server) strace(t *testing.T, layout string) []string {
 // commands other than run.
 func underStrace(t *testing.T, rt sandbox.Runtime, log string) sandbox.Runtime {
 	t.Helper()
-	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *' run '*) exec strace -f -qq --pidns-translation -o %s %s \"$@\";; esac\nexec %s \"$@\"\n", log, rt.Path, rt.Path)
+	var names []string
+	for _, name := range abi.X8664.Names() {
+		if abi.X8664.Arguments(name) != nil && !strings.Contains(name, "clone") { // whose children are looked for
+			names = append(names, name)
+		}
+	}
+	listed := strings.Join(names, ",")
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *' run '*) exec strace -f -qq --pidns-translation -e raw=%s -o %s %s \"$@\";; esac\nexec %s \"$@\"\n", listed, log, rt.Path, rt.Path)
 	rt.Path = filepath.Join(t.TempDir(), "runc")
 	if err := os.WriteFile(rt.Path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
@@ -160,16 +183,16 @@ var (
 	straceDone  = regexp.MustCompile(`^(\d+) .*\bexecve(?:\(| resumed).*= 0$`)
 )
 
-// callsAfterExec picks from strace's log the calls of the process that execs
+// callsAfterExec picks from strace's log the lines with calls of the process that execs
 // program, from then on, and of all that descends from it.
 func callsAfterExec(log, program string) []string {
 	exec := regexp.MustCompile(`^\d+ +execve\("(?:[^"]*/)?` + regexp.QuoteMeta(filepath.Base(program)) + `"`)
 	counted := map[string]bool{}
-	var names []string
+	var lines []string
 	execs := false // the exec has begun; it may end on a line of its own
 	for line := range strings.SplitSeq(log, "\n") {
-		if m := straceCall.FindStringSubmatch(line); m != nil && counted[m[1]] && !slices.Contains(names, m[2]) {
-			names = append(names, m[2])
+		if m := straceCall.FindStringSubmatch(line); m != nil && counted[m[1]] {
+			lines = append(lines, line)
 		}
 		if m := straceChild.FindStringSubmatch(line); m != nil && counted[m[1]] {
 			counted[m[2]] = true
@@ -179,6 +202,5 @@ func callsAfterExec(log, program string) []string {
 			counted[m[1]] = true
 		}
 	}
-	slices.Sort(names)
-	return names
+	return lines
 }

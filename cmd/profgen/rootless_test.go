@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
+	"github.com/profgen/profgen/internal/profiledir"
+)
+
+// nobody is the ordinary user that tests run profgen as.
+const nobody = 65534
+
+// user is a folder in which an ordinary user has what it takes to run profgen: a
+// copy of it, a home, and a command that becomes that user. The user has
+// subordinate ids, in a mount namespace of its own: the host's files stay as they
+// are.
+type user struct{ dir string }
+
+// newUser makes one, with the images of a layout at dir/oci.
+func newUser(dir, layout string) (user, error) {
+	u := user{dir}
+	script := fmt.Sprintf(`#!/bin/sh
+# asuser COMMAND: run it as a user without privileges, who has subordinate ids.
+exec unshare -m sh -c '
+	mount --bind %[1]s/subid /etc/subuid && mount --bind %[1]s/subid /etc/subgid && mount --bind %[2]s %[1]s/oci || exit
+	export HOME=%[1]s/home TMPDIR=%[1]s/home/tmp
+	exec setpriv --reuid=%[3]d --regid=%[3]d --clear-groups "$@"' sh "$@"
+`, dir, layout, nobody)
+	err := errors.Join(
+		os.Chmod(dir, 0o755),
+		os.Mkdir(filepath.Join(dir, "oci"), 0o755),
+		os.MkdirAll(u.home("tmp"), 0o700),
+		os.Chown(u.home(), nobody, nobody), os.Chown(u.home("tmp"), nobody, nobody),
+		os.WriteFile(filepath.Join(dir, "subid"), []byte("nobody:1000000:65536\n"), 0o644),
+		os.WriteFile(filepath.Join(dir, "asuser"), []byte(script), 0o755),
+		copyProgram(filepath.Join(dir, "profgen")),
+	)
+	return u, err
+}
+
+func (u user) home(name ...string) string {
+	return filepath.Join(append([]string{u.dir, "home"}, name...)...)
+}
+
+func copyProgram(to string) error {
+	in, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// testUser returns a user who goes with the test, and the layout of the test
+// images as that user sees it.
+func testUser(t *testing.T) (user, string) {
+	t.Helper()
+	layout := testImages(t)
+	if _, err := exec.LookPath("newuidmap"); err != nil {
+		t.Fatalf("%v: scripts/install-missing test installs uidmap", err)
+	}
+	dir, err := os.MkdirTemp("", "profgen-user-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := newUser(dir, layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u, filepath.Join(dir, "oci")
+}
+
+// profgen returns profgen as a process of the user's.
+func (u user) profgen(args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(u.dir, "asuser"), append([]string{filepath.Join(u.dir, "profgen")}, args...)...)
+	cmd.Dir = u.home()
+	return cmd
+}
+
+// rootless records the server in a container of an ordinary user, from start to
+// end, and compares that with what strace saw as root.
+func (s server) rootless(t *testing.T, traced []string) {
+	u, layout := testUser(t)
+	out, err := u.profgen("record", "-o", s.name, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	set, err := profiledir.Evidence(u.home(s.name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range set.Incomplete() {
+		t.Errorf("%+v", g)
+	}
+	compareWithStrace(t, traced, u.home(s.name))
+}
+
+var rawCall = regexp.MustCompile(`^\d+ +(\w+)\(((?:0x[0-9a-f]+|0)(?:, (?:0x[0-9a-f]+|0))*)`)
+
+// compareArguments compares what strace, with raw arguments, and a recording say
+// of the arguments that recorders look at.
+func compareArguments(t *testing.T, log []string, set evidence.Set) {
+	t.Helper()
+	traced := map[string]bool{}
+	for _, line := range log {
+		m := rawCall.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		values := strings.Split(m[2], ", ")
+		var args []evidence.Arg
+		for _, a := range abi.X8664.Arguments(m[1]) {
+			v, err := strconv.ParseUint(strings.TrimPrefix(values[a.Index], "0x"), 16, 64)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			args = append(args, evidence.Arg{Index: a.Index, Value: v & a.Mask})
+		}
+		traced[fmt.Sprint(m[1], args)] = true
+	}
+	if len(traced) < 5 {
+		t.Fatalf("strace saw only %d calls with arguments that are looked at", len(traced))
+	}
+	recorded := map[string]bool{}
+	for _, f := range set.Facts {
+		if f, ok := f.(evidence.Syscall); ok && f.Phase == evidence.Start && f.Arch == abi.X8664 && f.Name != "clone3" {
+			recorded[fmt.Sprint(f.Name, f.Args)] = len(f.Args) > 0
+		}
+	}
+	for call := range traced {
+		name, _, _ := strings.Cut(call, "[")
+		if _, any := recorded[name+"[]"]; !any && !recorded[call] {
+			t.Errorf("strace saw %s, the recording has it not", call)
+		}
+	}
+	for call, listed := range recorded {
+		if listed && !traced[call] {
+			t.Logf("recorded and not traced this time: %s", call)
+		}
+	}
+}
+
+// Killed in the middle of a recording, as the user knows it, profgen leaves
+// evidence that says that it is not all, and nothing else; nor is the workload
+// left, waiting for an answer.
+func TestKilledRootless(t *testing.T) {
+	u, layout := testUser(t)
+	for name, args := range map[string][]string{
+		"container": {"--image", layout + ":busybox", "--", "busybox"}, "command": {"--"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mark := "mark" + strconv.Itoa(os.Getpid()) + name
+			args = append(append([]string{"record", "-o", name}, args...), "sh", "-c", "sync; while :; do sleep 0.1; done; echo "+mark)
+			cmd := u.profgen(args...)
+			var talk bytes.Buffer
+			cmd.Stderr = &talk
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			waitForEvidence(t, u.home(name), "sync")
+			t.Logf("first checkpoint with the call %s after the start of profgen", time.Since(begun).Round(time.Millisecond))
+			cmd.Process.Kill()
+			cmd.Wait()
+			set, err := profiledir.Evidence(u.home(name))
+			if err != nil {
+				t.Fatalf("evidence after the kill: %v: %s", err, talk.String())
+			}
+			if !has(set, "sync") || !slices.ContainsFunc(set.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.Unfinished }) {
+				t.Errorf("evidence after the kill lacks what was seen, or does not say that it is unfinished: %v", set.Gaps)
+			}
+			eventually(t, "the private folder is gone", func() bool {
+				left, err := os.ReadDir(u.home("tmp"))
+				return err == nil && len(left) == 0
+			})
+			eventually(t, "the workload is gone", func() bool { return exec.Command("pgrep", "-f", mark+"$").Run() != nil })
+		})
+	}
+}
+
+// A workload that crashes, or is told to end, ends the recording in good order.
+func TestEndsRootless(t *testing.T) {
+	u, layout := testUser(t)
+	cmd := u.profgen("record", "-o", "crash", "--image", layout+":busybox", "--", "busybox", "sh", "-c", `sync; sh -c 'kill -SEGV $$'; exit $?`) // pid 1 is not killed so
+	out, err := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); err == nil || code != 128+int(syscall.SIGSEGV) {
+		t.Errorf("exit code %d of a workload that crashed: %s", code, out)
+	}
+	if set, err := profiledir.Evidence(u.home("crash")); err != nil || !has(set, "sync") || len(set.Incomplete()) > 0 {
+		t.Errorf("evidence of a crash: %v, %v", set.Incomplete(), err)
+	}
+	cmd = u.profgen("record", "-o", "term", "--", "sh", "-c", "sync; while :; do sleep 0.1; done")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitForEvidence(t, u.home("term"), "sync")
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("told to end: %v", err)
+	}
+	if set, err := profiledir.Evidence(u.home("term")); err != nil || len(set.Incomplete()) > 0 {
+		t.Errorf("evidence of what was told to end: %v, %v", set.Incomplete(), err)
+	}
+}
