@@ -23,8 +23,9 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/program internal/scmp internal/verify profiles | cli term |
-internal/bench:             gen/evidence internal/record internal/record/ebpf internal/sandbox | sys |
+cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | internal/image/imagetest
+internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
+
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 
@@ -33,18 +34,20 @@ internal/verify:            gen/evidence internal/abi internal/record internal/s
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
-gen/apparmor:               gen/policy internal/abi templates | | sys
+gen/apparmor:               gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys |
+internal/record/usernotif:  gen/evidence internal/abi internal/record | sys | internal/record/ebpf internal/sandbox
 internal/record/recordtest: internal/record | |
 
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
-internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
+internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | moby-user sys | internal/host
 
+gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |
 internal/scan/link:         internal/elfx | | internal/image
 internal/scan/program:      internal/elfx | sh | internal/image
@@ -55,13 +58,18 @@ internal/sandbox/rootfs:    internal/image | apex-log moby-user securejoin sys u
 internal/scmp:              internal/abi | libseccomp net sys | gen/policy gen/seccomp moby-seccomp profiles
 
 .:                          | |
+gen/apparmor/aare:          | |
+gen/apparmor/syntax:        | |
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
 internal/elfx:              | |
-internal/image:             | ggcr gzip sys zstd | internal/image/imagetest
+internal/image:             internal/image/inflate | ggcr gzip sys zstd | internal/image/imagetest
+internal/scan/cache:        | sys |
 internal/scan/insn:         | |
 profiles:                   | moby-seccomp |
 templates:                  | |
+
+internal/image/inflate:     | sys |
 `
 
 // modules names the other modules, by the prefix of what is imported.

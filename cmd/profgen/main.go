@@ -51,6 +51,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintf(stderr, "profgen: %v\n", coded.err)
 		}
 		return coded.code
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		err = errors.New("interrupted") // whatever it was doing, nothing came of it
 	}
 	fmt.Fprintf(stderr, "profgen: %v\n", err)
 	return 1
@@ -83,7 +85,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Version:   version(),
 		Writer:    stdout,
 		ErrWriter: stderr,
-		Commands:  []*cli.Command{recordCommand(), scanCommand(), generateCommand(), verifyCommand(), whyCommand(), flagsCommand()},
+		Commands:  []*cli.Command{recordCommand(), scanCommand(), generateCommand(), verifyCommand(), whyCommand(), flagsCommand(), fmtCommand()},
 		// Errors are printed in one place, and nothing but main exits.
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,

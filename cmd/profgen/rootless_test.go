@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -174,16 +175,12 @@ func TestKilledRootless(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mark := "mark" + strconv.Itoa(os.Getpid()) + name
-			args = append(append([]string{"record", "-o", name}, args...), "sh", "-c", "sync; while :; do sleep 0.1; done; echo "+mark)
-			cmd := u.profgen(args...)
+			script := "sleep 0.7; sync; echo synced; while :; do sleep 0.1; done; echo " + mark
+			cmd := u.profgen(append(append([]string{"record", "-o", name}, args...), "sh", "-c", script)...)
 			var talk bytes.Buffer
 			cmd.Stderr = &talk
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			begun := time.Now()
-			waitForEvidence(t, u.home(name), "sync")
-			t.Logf("first checkpoint with the call %s after the start of profgen", time.Since(begun).Round(time.Millisecond))
+			startAndRead(t, cmd, "synced\n")
+			time.Sleep(checkpoints)
 			cmd.Process.Kill()
 			cmd.Wait()
 			set, err := profiledir.Evidence(u.home(name))
@@ -202,6 +199,21 @@ func TestKilledRootless(t *testing.T) {
 	}
 }
 
+// startAndRead starts a command and waits until it prints a line.
+func startAndRead(t *testing.T, cmd *exec.Cmd, want string) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != want {
+		t.Fatalf("%v says %q, %v", cmd.Args, line, err)
+	}
+}
+
 // A workload that crashes, or is told to end, ends the recording in good order.
 func TestEndsRootless(t *testing.T) {
 	u, layout := testUser(t)
@@ -213,11 +225,8 @@ func TestEndsRootless(t *testing.T) {
 	if set, err := profiledir.Evidence(u.home("crash")); err != nil || !has(set, "sync") || len(set.Incomplete()) > 0 {
 		t.Errorf("evidence of a crash: %v, %v", set.Incomplete(), err)
 	}
-	cmd = u.profgen("record", "-o", "term", "--", "sh", "-c", "sync; while :; do sleep 0.1; done")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	waitForEvidence(t, u.home("term"), "sync")
+	cmd = u.profgen("record", "-o", "term", "--", "sh", "-c", "sync; echo synced; while :; do sleep 0.1; done")
+	startAndRead(t, cmd, "synced\n")
 	cmd.Process.Signal(syscall.SIGTERM)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("told to end: %v", err)

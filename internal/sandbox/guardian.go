@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -113,12 +114,16 @@ func (g *guardian) start(o order) {
 	}
 	var p *os.Process
 	path, err := exec.LookPath(o.Start[0])
+	attr := os.ProcAttr{
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   &syscall.SysProcAttr{Setpgid: o.Group != 0, Pgid: o.Group},
+	}
 	switch {
 	case err != nil:
 	case o.Listener != "":
-		p, err = startListenedTo(o.Listener, path, o.Start)
+		p, err = startListenedTo(o.Listener, path, o.Start, attr)
 	default:
-		p, err = os.StartProcess(path, o.Start, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+		p, err = os.StartProcess(path, o.Start, &attr)
 	}
 	if err != nil {
 		g.reports.Encode(report{Error: fmt.Sprintf("start %s: %v", o.Start[0], innermost(err))})

@@ -41,14 +41,14 @@ func runPart(part string, args []string) int {
 
 // startListenedTo starts a program whose system calls are notified, and returns
 // once it has been exec'd: whoever answers calls has answered that one.
-func startListenedTo(socket, path string, argv []string) (*os.Process, error) {
+func startListenedTo(socket, path string, argv []string, attr os.ProcAttr) (*os.Process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	p, err := os.StartProcess("/proc/self/exe", append([]string{GuardName, partListenedTo, socket, path}, argv...),
-		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, w}})
+	attr.Files = append(attr.Files, w)
+	p, err := os.StartProcess("/proc/self/exe", append([]string{GuardName, partListenedTo, socket, path}, argv...), &attr)
 	w.Close()
 	if err != nil {
 		return nil, err
