@@ -28,6 +28,9 @@ func watchExec(e *event) {
 	if e.name == "execveat" {
 		a, flags = pathArg{0, 1}, e.n.args[4]
 	}
+	if e.phase < started {
+		return
+	}
 	e.named(a, flags, func(v view, name string) {
 		by := ""
 		if !first {
@@ -44,27 +47,37 @@ func (v view) exec(name, by string, follow bool) {
 	if !ok {
 		return
 	}
-	errno := v.executable(s)
-	v.note(s, use{perms: "x"}, errno)
-	if errno != 0 || !valid(v.e.fd, v.e.n) {
+	if errno := v.executable(s); errno != 0 {
+		v.note(s, use{perms: "x"}, errno)
+		return
+	}
+	next, script := v.interpreter(s.path)
+	v.note(s, loaded(script), 0)
+	if !valid(v.e.fd, v.e.n) {
 		return
 	}
 	v.e.r.fact(evidence.Executed{Path: evidence.Path(s.path), By: evidence.Path(by), Phase: v.e.phase.evidence(), Basis: evidence.Observed})
 	v.privileges(s)
-	for range maxScripts {
-		next, script := v.interpreter(s.path)
-		if next == "" {
-			return
-		}
+	for n := 0; next != "" && n < maxScripts; n++ {
 		if s, ok = v.resolve(next, true); !ok || s.errno != 0 {
 			return
 		}
-		if script {
-			v.note(s, use{perms: "x"}, v.executable(s))
-		} else {
+		if !script { // the ELF interpreter, which has none
 			v.note(s, use{perms: "rm"}, 0)
+			return
 		}
+		next, script = v.interpreter(s.path)
+		v.note(s, loaded(script), v.executable(s))
 	}
+}
+
+// loaded is what is done to a program that is run: a script is read by its
+// interpreter, an ELF file is mapped.
+func loaded(script bool) use {
+	if script {
+		return use{perms: "rx"}
+	}
+	return use{perms: "rmx"}
 }
 
 // executable tells what the kernel will say to an exec.

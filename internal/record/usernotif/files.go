@@ -3,8 +3,10 @@
 package usernotif
 
 import (
+	"cmp"
 	"encoding/binary"
 	"path"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -92,48 +94,73 @@ func (v view) outcome(s spot, u use) unix.Errno {
 	return c.permits(s, u.want)
 }
 
-// note keeps a use as a fact, if the task is still there.
+// silent are errors that come before anybody is asked for permission: it is as if
+// the call had not been made.
+func silent(errno unix.Errno) bool {
+	switch errno {
+	case unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.EINVAL, unix.ELOOP, unix.ENAMETOOLONG:
+		return true
+	}
+	return false
+}
+
+// note keeps a use as a fact, if the task is still there. What a runtime does under
+// its filter is not done under the profile.
 func (v view) note(s spot, u use, errno unix.Errno) {
-	if !valid(v.e.fd, v.e.n) {
+	if v.e.phase < started || silent(errno) || !valid(v.e.fd, v.e.n) {
 		return
 	}
-	r := v.e.r
 	f := evidence.FileAccess{
-		Path: evidence.Path(s.path), Perms: u.perms, Kind: u.kind, Target: evidence.Path(u.target),
+		Path: evidence.Path(v.self(s.path)), Perms: u.perms, Kind: u.kind, Target: evidence.Path(u.target),
 		Phase: v.e.phase.evidence(), Basis: evidence.Observed,
 	}
 	if errno != 0 {
 		f.Errno = unix.ErrnoName(errno)
 	}
 	there := s.errno == 0
-	if there {
-		f.Kind, f.Owner = s.kind(), s.st.Uid == v.e.creds().uid
-	}
 	switch {
-	case r.seen.made[s.path] || !there && errno == 0:
-		f.Origin = evidence.FromItself
-	case there && s.other:
-		f.Origin = evidence.FromMount
 	case there:
-		f.Origin = evidence.FromImage
+		f.Kind, f.Owner = s.kind(), s.st.Uid == v.e.creds().uid
+	case errno == 0:
+		f.Owner, f.Kind = true, cmp.Or(u.kind, evidence.Regular)
 	}
-	if !there && errno == 0 {
-		f.Owner = true
-		if f.Kind == "" {
-			f.Kind = evidence.Regular
-		}
-		r.made(s.path)
-	}
-	r.fact(f)
+	f.Origin = v.e.r.origin(s, there, errno)
+	v.e.r.fact(f)
 }
 
-// made remembers that the workload made a file.
-func (r *Recorder) made(name string) {
-	if len(r.seen.made) >= maxFacts {
-		r.loss.facts++
-		return
+// origin returns where a file comes from, which its first use decides: one of that
+// name that the workload makes later is no news.
+func (r *Recorder) origin(s spot, there bool, errno unix.Errno) evidence.Origin {
+	if from, ok := r.seen.origins[s.path]; ok {
+		return from
 	}
-	r.seen.made[name] = true
+	var from evidence.Origin
+	switch {
+	case there && s.other:
+		from = evidence.FromMount
+	case there:
+		from = evidence.FromImage
+	case errno == 0:
+		from = evidence.FromItself
+	default:
+		return "" // of what is not there
+	}
+	if len(r.seen.origins) >= maxFacts {
+		r.loss.facts++
+		return from
+	}
+	r.seen.origins[s.path] = from
+	return from
+}
+
+// self is a path below /proc/N, where N is who asks, with self in its place: the
+// number is another one the next time.
+func (v view) self(name string) string {
+	rest, ok := strings.CutPrefix(name, "/proc/"+strconv.Itoa(v.e.t.inside))
+	if !ok || rest != "" && rest[0] != '/' {
+		return name
+	}
+	return "/proc/self" + rest
 }
 
 // creds returns the credentials of the task that asks.
@@ -159,8 +186,7 @@ func (e *event) descriptor(fd int32, u use) {
 
 // opened notes what open(2) with these flags does.
 func (e *event) opened(a pathArg, flags uint64) {
-	const tmpfile = unix.O_TMPFILE &^ unix.O_DIRECTORY
-	if flags&unix.O_PATH != 0 || flags&tmpfile != 0 { // neither is asked about, or has a name
+	if flags&unix.O_PATH != 0 { // which nobody is asked about
 		return
 	}
 	u := use{make: flags&unix.O_CREAT != 0, only: flags&(unix.O_CREAT|unix.O_EXCL) == unix.O_CREAT|unix.O_EXCL}
@@ -181,7 +207,11 @@ func (e *event) opened(a pathArg, flags uint64) {
 	}
 	e.named(a, 0, func(v view, name string) {
 		s, ok := v.resolve(name, flags&unix.O_NOFOLLOW == 0 && !u.only)
-		if !ok {
+		switch {
+		case !ok:
+			return
+		case flags&(unix.O_TMPFILE&^unix.O_DIRECTORY) != 0:
+			v.temporary(s, u)
 			return
 		}
 		if s.errno == unix.ENOENT && u.make && !strings.Contains(u.perms, "w") { // to make a file is to write
@@ -198,7 +228,19 @@ func (e *event) opened(a pathArg, flags uint64) {
 			errno = unix.ENOTDIR
 		}
 		v.note(s, u, errno)
+		if errno == 0 {
+			v.traces(s.path)
+		}
 	})
+}
+
+// temporary notes a file without a name in a folder. The kernel calls it #N, after
+// its inode, which is another one the next time: 0 stands for any.
+func (v view) temporary(s spot, u use) {
+	if s.errno == 0 && s.kind() == evidence.Directory {
+		name := spot{path: strings.TrimSuffix(s.path, "/") + "/#0", errno: unix.ENOENT}
+		v.note(name, use{perms: u.perms, kind: evidence.Regular}, v.e.creds().permits(s, mayWrite|mayExec))
+	}
 }
 
 // openedHow does the same for openat2(2), whose flags are behind a pointer.
@@ -228,10 +270,7 @@ func (e *event) renamed(from, to pathArg) {
 				return
 			}
 			errno := v.outcome(s, use{make: true, remove: true})
-			v.note(s, use{perms: "w", kind: old.kind()}, errno)
-			if errno == 0 {
-				e.r.made(s.path)
-			}
+			v.note(spot{path: s.path, errno: unix.ENOENT}, use{perms: "w", kind: old.kind()}, errno)
 		})
 	})
 }
@@ -266,12 +305,37 @@ func (e *event) locked() {
 	}
 }
 
-// watchMap notes that a file is mapped to be executed.
+// watchMap notes that a file is mapped to be executed, and that huge pages are
+// mapped, which the kernel has a file for.
 func watchMap(e *event) {
+	const huge = unix.MAP_ANONYMOUS | unix.MAP_HUGETLB
+	if e.phase >= started && e.n.args[3]&huge == huge && (e.name == "mmap2" || e.arch == abis()[0]) {
+		e.hugepages(e.n.args[2], e.n.args[3])
+		return
+	}
 	if fd := int32(e.n.args[4]); e.n.args[2]&unix.PROT_EXEC != 0 && e.n.args[3]&unix.MAP_ANONYMOUS == 0 && fd >= 0 {
 		if e.name == "mmap" && e.arch != abis()[0] { // takes a pointer to all of them
 			return
 		}
 		e.descriptor(fd, use{perms: "m"})
+	}
+}
+
+func (e *event) hugepages(prot, flags uint64) {
+	perms := ""
+	if prot&unix.PROT_READ != 0 {
+		perms += "r"
+	}
+	if prot&unix.PROT_WRITE != 0 && flags&unix.MAP_SHARED != 0 {
+		perms += "w"
+	}
+	if prot&unix.PROT_EXEC != 0 {
+		perms += "m"
+	}
+	if perms != "" {
+		e.r.fact(evidence.FileAccess{
+			Path: "/anon_hugepage", Perms: perms, Kind: evidence.Regular, Owner: true, Origin: evidence.FromMount,
+			Phase: e.phase.evidence(), Basis: evidence.Observed,
+		})
 	}
 }

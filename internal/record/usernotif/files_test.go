@@ -77,14 +77,14 @@ func TestFiles(t *testing.T) {
 		"a":          {"old file a"},
 		"create":     {"new file w created"},
 		"createread": {"new file rw created"},
-		"exclusive":  {"old file w EEXIST"},
+		"exclusive":  {},
 		"opath":      {},
 		"looks":      {},
 		"list":       {"dir dir r"},
 		"through":    {"old file r"},
-		"nofollow":   {"link symlink r ELOOP"},
+		"nofollow":   {},
 		"closed":     {closed},
-		"missing":    {"no/such  r ENOENT"},
+		"missing":    {},
 		"at":         {"old file r"},
 		"how":        {"old file r"},
 		"mkdir":      {"newdir dir w created"},
@@ -93,14 +93,14 @@ func TestFiles(t *testing.T) {
 		"rename":     {"new file w created", "old file rw"},
 		"link":       {"new file l created from old"},
 		"symlink":    {"new symlink w created"},
-		"mkfifo":     {"new file w created"},
+		"mkfifo":     {"new fifo w created"},
 		"chmod":      {"old file w"},
 		"truncate":   {"old file w"},
 		"lock":       {"old file k", "old file r"},
 		"map":        {"old file m", "old file r"},
 		"again":      {"new file r created", "new file w created", "old file r"},
 		"unixsocket": {"new socket rw created", "new socket w created"},
-		"exec":       {"script file x"},
+		"exec":       {"script file rx"},
 	} {
 		t.Run(act, func(t *testing.T) {
 			dir := newFolder(t)
@@ -127,7 +127,7 @@ func TestScript(t *testing.T) {
 	if diff := cmp.Diff(evidence.Set{Facts: facts(want)}.Normalize().Facts, facts(of[evidence.Executed](s))); diff != "" {
 		t.Errorf("programs (-want +got):\n%s", diff)
 	}
-	if !slices.ContainsFunc(of[evidence.FileAccess](s), func(f evidence.FileAccess) bool { return f.Path == acts && f.Perms == "x" }) {
+	if !slices.ContainsFunc(of[evidence.FileAccess](s), func(f evidence.FileAccess) bool { return f.Path == acts && f.Perms == "rmx" }) {
 		t.Error("the interpreter of the script is no program that was run")
 	}
 }
@@ -140,18 +140,16 @@ func facts[F evidence.Fact](in []F) []evidence.Fact {
 	return out
 }
 
-// What self is in /proc, the workload decides.
+// What a process has of its own in /proc has no number in it.
 func TestSelf(t *testing.T) {
 	s := recordRun(t, record.AtExec, program("does"), "self")
-	for _, f := range of[evidence.FileAccess](s) {
-		if strings.HasSuffix(string(f.Path), "/maps") {
-			if strings.Contains(string(f.Path), "self") || strings.HasPrefix(string(f.Path), fmt.Sprintf("/proc/%d/", os.Getpid())) || f.Errno != "" {
-				t.Errorf("%+v", f)
-			}
-			return
-		}
+	want := evidence.FileAccess{
+		Path: "/proc/self/maps", Perms: "r", Kind: evidence.Regular, Owner: true, Origin: evidence.FromMount,
+		Phase: evidence.Start, Basis: evidence.Observed,
 	}
-	t.Errorf("no maps in %v", of[evidence.FileAccess](s))
+	if all := of[evidence.FileAccess](s); !slices.Contains(all, want) {
+		t.Errorf("no maps in %v", all)
+	}
 }
 
 func TestSignals(t *testing.T) {

@@ -20,27 +20,30 @@ var mountFlags = []struct {
 }{
 	{unix.MS_RDONLY, "ro"}, {unix.MS_NOSUID, "nosuid"}, {unix.MS_NODEV, "nodev"}, {unix.MS_NOEXEC, "noexec"},
 	{unix.MS_SYNCHRONOUS, "sync"}, {unix.MS_REMOUNT, "remount"}, {unix.MS_MANDLOCK, "mand"}, {unix.MS_DIRSYNC, "dirsync"},
-	{unix.MS_NOATIME, "noatime"}, {unix.MS_NODIRATIME, "nodiratime"}, {unix.MS_BIND, "bind"}, {unix.MS_MOVE, "move"},
+	{unix.MS_NOSYMFOLLOW, "nosymfollow"}, {unix.MS_NOATIME, "noatime"}, {unix.MS_NODIRATIME, "nodiratime"}, {unix.MS_BIND, "bind"}, {unix.MS_MOVE, "move"},
 	{unix.MS_SILENT, "silent"}, {unix.MS_UNBINDABLE, "unbindable"}, {unix.MS_PRIVATE, "private"}, {unix.MS_SLAVE, "slave"},
 	{unix.MS_SHARED, "shared"}, {unix.MS_RELATIME, "relatime"}, {unix.MS_I_VERSION, "iversion"}, {unix.MS_STRICTATIME, "strictatime"},
+	{unix.MS_POSIXACL, "acl"}, {unix.MS_LAZYTIME, "lazytime"},
 }
 
 // watchMount notes a change of the tree of mounts.
 func watchMount(e *event) {
-	e.t.creds = nil
+	if e.phase < started {
+		return
+	}
 	m := evidence.Mount{Op: e.name, Phase: e.phase.evidence(), Basis: evidence.Observed}
 	switch e.name {
 	case "mount":
 		e.mountOf(&m)
 	case "umount", "umount2":
-		m.Op = "umount"
 		e.target(&m.Target, pathArg{noFD, 0})
 	case "pivot_root":
 		e.target(&m.Target, pathArg{noFD, 0})
+		e.target(&m.Source, pathArg{noFD, 1})
 	case "move_mount":
 		e.target(&m.Source, pathArg{0, 1})
 		e.target(&m.Target, pathArg{2, 3})
-	case "open_tree", "fspick", "mount_setattr":
+	case "mount_setattr":
 		e.target(&m.Target, pathArg{0, 1})
 	case "fsopen":
 		m.FSType, _ = e.text(e.n.args[0], 40)
@@ -91,7 +94,7 @@ func (e *event) mountOf(m *evidence.Mount) {
 
 // target resolves a path into p.
 func (e *event) target(p *evidence.Path, a pathArg) {
-	e.named(a, unix.AT_EMPTY_PATH, func(v view, name string) {
+	e.named(a, 0, func(v view, name string) {
 		if s, ok := v.resolve(name, true); ok {
 			*p = evidence.Path(s.path)
 		}
@@ -99,12 +102,23 @@ func (e *event) target(p *evidence.Path, a pathArg) {
 }
 
 // watchAddress notes a use of a unix socket that has a name in the file system:
-// connect(2), bind(2) and sendto(2) have their address in arguments 1 and 2, or 4
-// and 5.
+// connect(2) and bind(2) have its address in arguments 1 and 2, sendto(2) in 4 and
+// 5, sendmsg(2) behind argument 1.
 func watchAddress(e *event) {
 	addr, size := e.n.args[1], e.n.args[2]
-	if e.name == "sendto" {
+	switch e.name {
+	case "sendto":
 		addr, size = e.n.args[4], e.n.args[5]
+	case "sendmsg": // struct msghdr begins with them
+		var head [16]byte
+		word := e.word()
+		if !e.read(addr, head[:2*word]) {
+			return
+		}
+		addr, size = binary.NativeEndian.Uint64(head[:]), binary.NativeEndian.Uint64(head[8:])
+		if word == 4 {
+			addr, size = uint64(binary.NativeEndian.Uint32(head[:])), uint64(binary.NativeEndian.Uint32(head[4:]))
+		}
 	}
 	if addr != 0 {
 		e.address(e.name == "bind", addr, size)

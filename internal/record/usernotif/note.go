@@ -107,7 +107,7 @@ func watcherOf(a abi.Arch, name string) watcher {
 		return watchClone3
 	case "socketcall":
 		return watchSocketcall
-	case "connect", "bind", "sendto":
+	case "connect", "bind", "sendto", "sendmsg":
 		return watchAddress
 	case "rt_sigaction", "sigaction":
 		return watchHandler
@@ -117,9 +117,10 @@ func watcherOf(a abi.Arch, name string) watcher {
 		return func(e *event) { e.t.creds = nil }
 	case "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal":
 		return watchSignal
-	case "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp":
+	case "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp",
+		"get_robust_list", "move_pages", "migrate_pages", "perf_event_open":
 		return watchPtrace
-	case "mount", "umount", "umount2", "pivot_root", "move_mount", "fsopen", "open_tree", "fsmount", "mount_setattr", "fspick":
+	case "mount", "umount", "umount2", "pivot_root", "move_mount", "fsopen", "mount_setattr":
 		return watchMount
 	case "mmap", "mmap2":
 		return watchMap
@@ -197,10 +198,7 @@ func watchHandler(e *event) {
 	}
 	// Of struct sigaction the kernel's own layout: handler, flags, as unsigned
 	// longs of the ABI; the old one of 32-bit has its mask between the two.
-	word, at := 8, 1
-	if e.arch == abi.X86 || e.arch == abi.ARM {
-		word = 4
-	}
+	word, at := e.word(), 1
 	if e.name == "sigaction" {
 		at = 2
 	}
@@ -243,10 +241,7 @@ func watchFilter(e *event) {
 // recording's way.
 func (e *event) actions(addr uint64) {
 	var prog [16]byte // struct sock_fprog
-	size := 16
-	if e.arch == abi.X86 || e.arch == abi.ARM {
-		size = 8
-	}
+	size := 2 * e.word()
 	if !e.read(addr, prog[:size]) {
 		return
 	}

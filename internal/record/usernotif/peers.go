@@ -15,6 +15,9 @@ import (
 
 // watchSignal notes which signal is sent to whom.
 func watchSignal(e *event) {
+	if e.phase < started {
+		return
+	}
 	number, pid := e.n.args[1], int64(int32(e.n.args[0]))
 	switch e.name {
 	case "tgkill", "rt_tgsigqueueinfo":
@@ -35,6 +38,9 @@ func watchSignal(e *event) {
 
 // watchPtrace notes whom the program looks into, or takes control of.
 func watchPtrace(e *event) {
+	if e.phase < started {
+		return
+	}
 	pid, access := int64(int32(e.n.args[0])), "trace"
 	switch e.name {
 	case "ptrace":
@@ -49,10 +55,45 @@ func watchPtrace(e *event) {
 	case "pidfd_getfd":
 		pid = e.pidfd(int32(e.n.args[0]))
 	case "kcmp":
+		e.traced(int64(int32(e.n.args[1])), "read")
+		access = "read"
+	case "get_robust_list", "move_pages", "migrate_pages", "perf_event_open":
+		if e.name == "perf_event_open" {
+			pid = int64(int32(e.n.args[1]))
+		}
+		if pid <= 0 { // the caller, or nobody
+			return
+		}
 		access = "read"
 	}
+	e.traced(pid, access)
+}
+
+// traced notes an access to a process that the kernel checks as it does ptrace(2).
+func (e *event) traced(pid int64, access string) {
 	if peer := e.peer(pid); peer != "" {
 		e.r.fact(evidence.Ptrace{Access: access, Peer: peer, Phase: e.phase.evidence(), Basis: evidence.Observed})
+	}
+}
+
+// procFiles are the files of a process that the kernel opens only for those who
+// may trace it, with the access that it asks for: fs/proc/base.c, task_mmu.c.
+var procFiles = map[string]string{
+	"auxv": "read", "environ": "read", "maps": "read", "smaps": "read", "smaps_rollup": "read", "numa_maps": "read",
+	"pagemap": "read", "map_files": "read", "mem": "trace",
+}
+
+var procFile = regexp.MustCompile(`^/proc/(\d+)/(?:task/\d+/)?(\w+)$`)
+
+// traces notes that a file of another process was opened that is for those who may
+// trace it.
+func (v view) traces(name string) {
+	m := procFile.FindStringSubmatch(name)
+	if m == nil || procFiles[m[2]] == "" || v.e.phase < started {
+		return
+	}
+	if pid, err := strconv.ParseInt(m[1], 10, 32); err == nil && pid != int64(v.e.t.inside) {
+		v.e.traced(pid, procFiles[m[2]])
 	}
 }
 

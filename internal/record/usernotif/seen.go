@@ -18,8 +18,8 @@ const (
 	// maxUnknown is how many calls are kept that no table knows: a workload can
 	// make up four thousand million.
 	maxUnknown = 256
-	// maxFacts is how many facts are kept about files, and how many names of files
-	// that the workload made.
+	// maxFacts is how many facts are kept about files, and of how many files where
+	// they come from.
 	maxFacts = 250_000
 	// numbers are those of calls that are looked up by index.
 	numbers = 512
@@ -49,7 +49,7 @@ type seen struct {
 	unknown int
 	facts   map[evidence.Fact]bool // of files, programs, signals
 	mounts  map[string]evidence.Mount
-	made    map[string]bool // files that the workload made, by path
+	origins map[string]evidence.Origin // of files, by path
 	gaps    map[evidence.Gap]bool
 	// norestart: a signal has a handler that does not restart calls.
 	norestart   bool
@@ -59,7 +59,7 @@ type seen struct {
 func newSeen() seen {
 	return seen{
 		calls: map[callID]*call{}, facts: map[evidence.Fact]bool{}, mounts: map[string]evidence.Mount{},
-		made: map[string]bool{}, gaps: map[evidence.Gap]bool{},
+		origins: map[string]evidence.Origin{}, gaps: map[evidence.Gap]bool{},
 	}
 }
 
