@@ -20,7 +20,7 @@ const maxScripts = 5
 // watchExec notes which program is to be run, and what the kernel loads with it.
 func watchExec(e *event) {
 	e.b.reconsider()
-	first := e.phase != e.t.phase || e.t.phase == inRuntime // the image's, or the command's, own
+	first := e.t.phase < started // the image's, or the command's, own
 	if e.t.phase == inRuntime {
 		e.phase = e.r.enter(e.t, namespace(int(e.n.pid), "mnt"))
 	}

@@ -54,7 +54,8 @@ func runTests(m *testing.M) int {
 	}
 	os.Setenv(programs, dir)
 	code := m.Run()
-	if os.Geteuid() == 0 {
+	fuzzing := slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "-test.fuzz=") })
+	if os.Geteuid() == 0 && !fuzzing {
 		code = max(code, asUser(dir))
 	}
 	return code
@@ -135,7 +136,16 @@ func program(name string) string { return filepath.Join(os.Getenv(programs), nam
 // recordRun returns what a new recorder sees of argv, which must end well.
 func recordRun(t *testing.T, start record.StartPoint, argv ...string) evidence.Set {
 	t.Helper()
+	return recordWith(t, func(*Recorder) error { return nil }, start, argv...)
+}
+
+// recordWith does the same with a recorder that begin is called with first.
+func recordWith(t *testing.T, begin func(*Recorder) error, start record.StartPoint, argv ...string) evidence.Set {
+	t.Helper()
 	r, err := New()
+	if err == nil {
+		err = begin(r)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,8 +48,9 @@ func (r *Recorder) note(b *branch, fd int, n *notification) bool {
 		return true
 	}
 	var c *call
-	if t.phase != waiting {
-		if c = r.seen.callOf(t.phase, i, nr, &r.loss); c == nil {
+	phase := r.course.of(t.phase)
+	if phase != waiting {
+		if c = r.seen.callOf(phase, i, nr, &r.loss); c == nil {
 			return true
 		}
 		if len(c.args) > 0 {
@@ -59,7 +60,7 @@ func (r *Recorder) note(b *branch, fd int, n *notification) bool {
 			return true
 		}
 	}
-	e := event{r: r, b: b, fd: fd, n: n, arch: abis()[i], t: t, phase: t.phase, c: c}
+	e := event{r: r, b: b, fd: fd, n: n, arch: abis()[i], t: t, phase: phase, c: c}
 	if c != nil {
 		e.name = c.name
 		c.watch(&e)
@@ -103,6 +104,8 @@ func watcherOf(a abi.Arch, name string) watcher {
 		return watchExec
 	case "seccomp", "prctl":
 		return watchFilter
+	case "accept", "accept4":
+		return func(e *event) { e.r.course.accepting(e.t.phase) }
 	case "clone3":
 		return watchClone3
 	case "socketcall":
@@ -155,7 +158,9 @@ const (
 	sysSocket     = 1
 	sysBind       = 2
 	sysConnect    = 3
+	sysAccept     = 5
 	sysSocketpair = 8
+	sysAccept4    = 18
 )
 
 // watchSocketcall notes which call is meant, and of those that make sockets, what
@@ -180,6 +185,8 @@ func watchSocketcall(e *event) {
 			return
 		}
 		v[1], v[2], v[3] = uint64(a[0]), uint64(a[1]&sockTypeMask), uint64(a[2])
+	case sysAccept, sysAccept4:
+		e.r.course.accepting(e.t.phase)
 	case sysBind, sysConnect:
 		if a, ok := three(); ok {
 			e.address(v[0] == sysBind, uint64(a[1]), uint64(a[2]))

@@ -28,6 +28,7 @@ type Recorder struct {
 	// containers are the mount namespaces that runtimes made, with the process
 	// that first exec'd there.
 	containers map[uint64]int
+	course     course
 	seen       seen
 	loss       loss
 }

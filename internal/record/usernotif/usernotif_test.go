@@ -59,6 +59,27 @@ func TestRuntime(t *testing.T) {
 	}
 }
 
+// What the workload does is in the phase that it has come to; it may be said, or
+// begin with the first connection that is asked for.
+func TestPhases(t *testing.T) {
+	enter := func(r *Recorder) error { return r.Enter(evidence.Serve) }
+	for want, begin := range map[evidence.Phase]func(*Recorder) error{
+		evidence.Start: (*Recorder).EnterAtAccept, evidence.Serve: enter,
+	} {
+		s := recordWith(t, begin, record.AtExec, program("acts"), "mark")
+		if !called(s, want, "sched_getscheduler") {
+			t.Errorf("want the mark in phase %s: start %v, serve %v", want, calls(s, evidence.Start), calls(s, evidence.Serve))
+		}
+	}
+	s := recordWith(t, (*Recorder).EnterAtAccept, record.AtExec, program("does"), "accepts", t.TempDir())
+	if !called(s, evidence.Start, "accept") || called(s, evidence.Start, "sched_yield") || !called(s, evidence.Serve, "sched_yield") {
+		t.Errorf("start %v, serve %v; want what follows accept in serve", calls(s, evidence.Start), calls(s, evidence.Serve))
+	}
+	if err := new(Recorder).Enter(evidence.Runtime); err == nil {
+		t.Error("the workload can come to phase runtime")
+	}
+}
+
 // Every ABI's calls are numbered by its own table.
 func TestABIs(t *testing.T) {
 	if abis()[0] != abi.X8664 {

@@ -90,6 +90,16 @@ static int unixsocket(void)
 	return bind(s, (void *)&sa, sizeof(sa)) || listen(s, 1) || connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&sa, sizeof(sa));
 }
 
+static int accepts(void)
+{
+	struct sockaddr_un sa = {AF_UNIX, "new"};
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (bind(s, (void *)&sa, sizeof(sa)) || listen(s, 1) || accept(s, NULL, NULL) != -1)
+		return 1;
+	return syscall(SYS_sched_yield);
+}
+
 static int exec_(void) { execl("script", "script", NULL); return 1; }
 
 // Others.
@@ -182,7 +192,7 @@ int main(int argc, char **argv)
 		{"opath", opath}, {"looks", looks}, {"list", list}, {"through", through}, {"nofollow", nofollow}, {"closed", closed},
 		{"missing", missing}, {"self", self}, {"mkdir", mkdir_}, {"rmdir", rmdir_}, {"unlink", unlink_}, {"rename", rename_},
 		{"link", link_}, {"symlink", symlink_}, {"mkfifo", mkfifo_}, {"chmod", chmod_}, {"truncate", truncate_}, {"at", at},
-		{"how", how}, {"lock", lock}, {"map", map}, {"again", again}, {"unixsocket", unixsocket}, {"exec", exec_},
+		{"how", how}, {"lock", lock}, {"map", map}, {"again", again}, {"unixsocket", unixsocket}, {"accepts", accepts}, {"exec", exec_},
 		{"signals", signals}, {"traces", traces}, {"mounts", mounts}, {"hidden", hidden}, {"refused", refused},
 		{"traced", traced}, {"listens", listens}, {"interrupted", interrupted}, {"forever", forever},
 	};
