@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,14 +41,17 @@ exec unshare -m sh -c '
 	exec setpriv --reuid=%[3]d --regid=%[3]d --clear-groups "$@"' sh "$@"
 `, dir, layout, nobody)
 	err := errors.Join(
-		os.Chmod(dir, 0o755),
+		os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755),
 		os.Mkdir(filepath.Join(dir, "oci"), 0o755),
 		os.MkdirAll(u.home("tmp"), 0o700),
 		os.Chown(u.home(), nobody, nobody), os.Chown(u.home("tmp"), nobody, nobody),
 		os.WriteFile(filepath.Join(dir, "subid"), []byte("nobody:1000000:65536\n"), 0o644),
 		os.WriteFile(filepath.Join(dir, "asuser"), []byte(script), 0o755),
-		copyProgram(filepath.Join(dir, "profgen")),
+		shareProgram(filepath.Join(dir, "profgen")),
 	)
+	for above := filepath.Dir(dir); above != os.TempDir() && above != "/"; above = filepath.Dir(above) {
+		err = errors.Join(err, os.Chmod(above, 0o755)) // a folder of this test
+	}
 	return u, err
 }
 
@@ -57,18 +59,20 @@ func (u user) home(name ...string) string {
 	return filepath.Join(append([]string{u.dir, "home"}, name...)...)
 }
 
-func copyProgram(to string) error {
-	in, err := os.Open("/proc/self/exe")
+// shareProgram gives this program a further name, or makes a copy.
+func shareProgram(to string) error {
+	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if os.Link(self, to) == nil {
+		return nil
+	}
+	program, err := os.ReadFile(self)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return os.WriteFile(to, program, 0o755)
 }
 
 // testUser returns a user who goes with the test, and the layout of the test
