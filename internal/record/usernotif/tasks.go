@@ -3,8 +3,6 @@
 package usernotif
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/profgen/profgen/gen/evidence"
@@ -163,9 +161,4 @@ func (r *Recorder) forget() {
 			delete(r.tasks, tid)
 		}
 	}
-}
-
-// where names a task for people.
-func (t *task) where(tid uint32) string {
-	return fmt.Sprintf("thread %d of process %d", tid, t.process)
 }
