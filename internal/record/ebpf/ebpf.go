@@ -29,6 +29,7 @@ type Recorder struct {
 	missing  map[string]error // optional programs that this kernel refused
 	links    []link.Link
 	tasks    *link.Iter // nil if this kernel refused it
+	stream   *stream    // nil without [Options.Files]
 	attached bool       // to a process that already ran
 	closed   bool
 }
@@ -87,12 +88,15 @@ func (r *Recorder) Close() error {
 	for _, l := range r.links {
 		errs = append(errs, l.Close())
 	}
+	if r.stream != nil {
+		errs = append(errs, r.stream.close())
+	}
 	for _, p := range r.progs {
 		errs = append(errs, p.Close())
 	}
 	for _, m := range r.maps {
 		errs = append(errs, m.Close())
 	}
-	r.links, r.tasks, r.progs, r.maps = nil, nil, nil, nil
+	r.links, r.tasks, r.stream, r.progs, r.maps = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

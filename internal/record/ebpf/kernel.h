@@ -34,6 +34,9 @@ typedef _Bool bool;
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 	BPF_MAP_TYPE_CGRP_STORAGE = 32, /* since 6.2 */
 };
@@ -54,13 +57,22 @@ struct task_struct;
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
 static long (*const bpf_probe_read_user)(void *dst, __u32 size, const void *user) = (void *)112;
+static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *kernel) = (void *)113;
 static void *(*const bpf_task_storage_get)(void *map, struct task_struct *task, void *value, __u64 flags) = (void *)156;
 static long (*const bpf_task_storage_delete)(void *map, struct task_struct *task) = (void *)157;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
+/* The value of a member, read through any pointer. */
+#define READ(member)                                                              \
+	({                                                                        \
+		typeof(member) v_;                                                \
+		bpf_probe_read_kernel((void *)&v_, sizeof(v_), &(member));                \
+		v_;                                                               \
+	})
+
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
+	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip;
 } __core;
 
 struct thread_info {
@@ -69,6 +81,7 @@ struct thread_info {
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 pc;
 	__u64 orig_x0;
 	int syscallno;
 } __core;
@@ -115,11 +128,42 @@ struct user_namespace {
 
 struct cred {
 	kuid_t euid;
+	kuid_t fsuid;
 	struct user_namespace *user_ns;
+} __core;
+
+struct fs_struct;
+struct files_struct;
+
+struct upid {
+	int nr;
+	void *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+} __core;
+
+struct signal_struct {
+	struct pid *pids[4];
+} __core;
+
+enum {
+	PIDTYPE_TGID = 1,
+};
+
+struct list_head {
+	struct list_head *next;
 } __core;
 
 struct task_struct {
 	struct thread_info thread_info;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct list_head ptraced;
+	struct list_head ptrace_entry; /* in the ptraced of who traces it */
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	int pid;

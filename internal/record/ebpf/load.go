@@ -22,6 +22,9 @@ func New(opts Options) (*Recorder, error) {
 	for name, size := range opts.mapSizes {
 		spec.Maps[name].MaxEntries = size
 	}
+	if !opts.Files {
+		maps.DeleteFunc(spec.Maps, func(name string, _ *ebpf.MapSpec) bool { return slices.Contains(fileMaps(), name) })
+	}
 	r := &Recorder{opts: opts, progs: map[string]*ebpf.Program{}, missing: map[string]error{}}
 	if err := r.load(spec); err != nil {
 		r.Close()
@@ -35,10 +38,23 @@ func New(opts Options) (*Recorder, error) {
 // version number tells.
 func optional(opts Options) []string {
 	names := []string{recorderProgOnCap, recorderProgOnTask}
-	if opts.SeeRefused {
+	if opts.Files {
+		names = append(names, filePrograms()...)
+	} else if opts.SeeRefused {
 		names = append(names, recorderProgOnSysExit)
 	}
 	return names
+}
+
+// filePrograms returns the programs that see files. One of them does
+// on_sys_exit's work too.
+func filePrograms() []string {
+	return []string{recorderProgOnSysExitFiles, recorderProgOnExecFiles, recorderProgOnSignal}
+}
+
+// fileMaps returns the maps that only they use.
+func fileMaps() []string {
+	return []string{recorderMapFilespecs, recorderMapDrafts, recorderMapSent, recorderMapEvents, recorderMapMeetings}
 }
 
 func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
@@ -53,6 +69,12 @@ func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
 		if err := r.maps[recorderMapArgspecs].Put(i, argspecs(i)); err != nil {
 			return fmt.Errorf("say which arguments to record: %w", err)
 		}
+		if !r.opts.Files {
+			continue
+		}
+		if err := r.maps[recorderMapFilespecs].Put(i, filespecs(i)); err != nil {
+			return fmt.Errorf("say which calls name files: %w", err)
+		}
 	}
 	for _, name := range required {
 		if err := r.attach(name); err != nil {
@@ -64,6 +86,25 @@ func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
 			r.missing[name] = cause(err)
 		}
 	}
+	return r.loadFiles(spec)
+}
+
+// loadFiles begins to read what the programs for files send. If one of those is
+// missing, on_sys_exit does what it can.
+func (r *Recorder) loadFiles(spec *ebpf.CollectionSpec) error {
+	if !r.opts.Files {
+		return nil
+	}
+	if _, ok := r.missing[recorderProgOnSysExitFiles]; ok && r.opts.SeeRefused {
+		if err := r.loadOptional(spec, recorderProgOnSysExit); err != nil {
+			r.missing[recorderProgOnSysExit] = cause(err)
+		}
+	}
+	s, err := newStream(r.maps[recorderMapEvents])
+	if err != nil {
+		return err
+	}
+	r.stream = s
 	return nil
 }
 

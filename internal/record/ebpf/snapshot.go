@@ -25,7 +25,7 @@ func (r *Recorder) Snapshot() (record.Snapshot, error) {
 	if err != nil {
 		return record.Snapshot{}, fmt.Errorf("take a snapshot: %w", err)
 	}
-	set := evidence.Set{Facts: s.facts(), Gaps: append(s.gaps(), r.gaps()...)}.Normalize()
+	set := evidence.Set{Facts: append(s.facts(), s.used.facts()...), Gaps: append(s.gaps(), r.gaps()...)}.Normalize()
 	return record.Snapshot{Facts: set.Facts, Gaps: set.Gaps, Refused: s.refusals()}, nil
 }
 
@@ -36,6 +36,8 @@ type seen struct {
 	calls   []recorderCall // beyond the sets' numbers
 	refused []recorderCall // likewise
 	checks  []recorderCheck
+	met     []recorderMeeting
+	used    *usage // of files; nil if they are not looked at
 	tally   recorderTally
 	misses  map[string]uint64 // events that a program was skipped for, by program
 }
@@ -66,6 +68,14 @@ func (r *Recorder) read() (seen, error) {
 	}
 	if s.checks, err = keys[recorderCheck](r.maps[recorderMapChecks]); err != nil {
 		return seen{}, err
+	}
+	if r.stream != nil {
+		if s.met, err = keys[recorderMeeting](r.maps[recorderMapMeetings]); err != nil {
+			return seen{}, err
+		}
+		if s.used, err = r.stream.drain(); err != nil {
+			return seen{}, err
+		}
 	}
 	if s.tally, err = r.tally(); err != nil {
 		return seen{}, err
@@ -127,6 +137,9 @@ func (s seen) facts() []evidence.Fact {
 		if f, ok := capability(c); ok {
 			out = append(out, f)
 		}
+	}
+	for _, m := range s.met {
+		out = append(out, m.fact())
 	}
 	return out
 }
