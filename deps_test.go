@@ -36,8 +36,8 @@ internal/scan:              gen/evidence internal/abi internal/elfx internal/sca
 gen/apparmor:               gen/policy internal/abi templates | | sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
-internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys |
-internal/record/recordtest: internal/record | |
+internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys | internal/record/recordtest
+internal/record/recordtest: gen/evidence internal/record | go-cmp go-internal |
 
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 

@@ -23,6 +23,7 @@ func recordCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
+		&cli.BoolFlag{Name: "no-files", Usage: "do not look at files: system calls cost less, and the AppArmor profile does not confine files"},
 		capAddFlag(),
 	}
 	flags = append(flags, containerFlags()...)
@@ -53,7 +54,7 @@ func recordAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid")})
+	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid"), Files: !c.Bool("no-files")})
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,9 @@ func (r *Recorder) Follow(pid int, start record.StartPoint) error {
 	if err := r.seed(pid, recorderState{Phase: recorderPhasePHASE_ROOT, Start: at}); err != nil {
 		return fmt.Errorf("follow process %d: %w", pid, err)
 	}
+	if r.stream != nil {
+		r.stream.follow(pid)
+	}
 	return nil
 }
 

@@ -211,16 +211,33 @@ __inline struct draft *begin_draft(struct task_struct *t, const struct state *s,
 	x->event.kind = kind;
 	x->event.pid = bpf_get_current_pid_tgid() >> 32;
 	x->event.tgid = tgid_of(t);
-	x->event.flags = pidns_of(t) > s->pidns ? FILE_ENCLOSED : 0;
 	x->event.fsuid = t->cred->fsuid.val;
 	x->event.call = (struct call){.phase = s->phase, .abi = s->abi, .nr = s->nr};
 	x->event.mnt = mnt_of(t);
+	if (pidns_of(t) > s->pidns)
+		x->event.flags |= FILE_ENCLOSED;
+	if (x->event.mnt == s->mnt)
+		x->event.flags |= FILE_HOME;
 	return x;
 }
 
 __inline void end_draft(struct draft *x)
 {
 	x->busy = 0;
+}
+
+/* Whether an inode of procfs is of a followed process; it may be of one that is followed by others. */
+__inline bool of_ours(struct inode *inode)
+{
+	struct proc_inode *i = (void *)inode - __builtin_preserve_field_info(((struct proc_inode *)0)->vfs_inode, 0);
+	struct pid *pid = READ(i->pid);
+	struct hlist_node *first = pid ? READ(pid->tasks[PIDTYPE_PID].first) : NULL;
+	struct task_struct *t;
+
+	if (!first)
+		return false;
+	t = (void *)first - __builtin_preserve_field_info(((struct task_struct *)0)->pid_links, 0);
+	return READ(t->bpf_storage) != NULL;
 }
 
 /* describe fills in what is to be known of the file at p; false if it has no name. */
@@ -231,7 +248,7 @@ __inline bool describe(struct draft *x, struct task_struct *t, const struct path
 	struct inode *inode = READ(d->d_inode);
 	struct super_block *sb = READ(inode->i_sb);
 
-	if (!d || !inode || READ(sb->s_flags) & SB_NOUSER)
+	if (!d || !inode || READ(sb->s_flags) & SB_NOUSER || READ(m->mnt_flags) & MNT_INTERNAL)
 		return false;
 	x->event.mode = READ(inode->i_mode) & 0170000;
 	x->event.uid = READ(inode->i_uid.val);
@@ -239,8 +256,11 @@ __inline bool describe(struct draft *x, struct task_struct *t, const struct path
 		x->event.flags |= FILE_OWNED;
 	if (m != READ(t->fs->root.mnt))
 		x->event.flags |= FILE_MOUNTED;
-	if (READ(sb->s_magic) == PROC_SUPER_MAGIC)
+	if (READ(sb->s_magic) == PROC_SUPER_MAGIC) {
 		x->event.self = x->event.tgid;
+		if (of_ours(inode))
+			x->event.flags |= FILE_OF_OURS;
+	}
 	add_path((__u64)d, (__u64)m, BASE_0);
 	return true;
 }
@@ -365,7 +385,7 @@ __inline void use_names(struct task_struct *t, const struct state *s, const stru
 	x->event.perms[1] = spec->perms[1];
 	x->event.arg = flags;
 	x->event.error = ret < 0 ? -ret : 0;
-	if (spec->name[0] != NO_ARG) {
+	if (spec->name[0] != NO_ARG && arg_at(regs, abi, spec->name[0])) {
 		at = x->used;
 		add_name(x, (void *)arg_at(regs, abi, spec->name[0]), NAME_0, NAME_LEN);
 		add_dir(x, t, fd_at(regs, abi, spec->dir[0]), at, BASE_0);
@@ -377,7 +397,8 @@ __inline void use_names(struct task_struct *t, const struct state *s, const stru
 	}
 	if (spec->type != NO_ARG && arg_at(regs, abi, spec->type))
 		add_name(x, (void *)arg_at(regs, abi, spec->type), TYPE, COMPONENT_LEN);
-	send_draft(0);
+	if (x->used || x->bad)
+		send_draft(0);
 	end_draft(x);
 }
 
@@ -446,13 +467,38 @@ __inline bool locks(int cmd)
 	       cmd == F_OFD_SETLKW;
 }
 
+/* Huge pages come in a file of the kernel's own, which AppArmor asks about. */
+__inline void use_hugepage(struct task_struct *t, const struct state *s, __u64 prot, __u64 flags)
+{
+	struct draft *x = begin_draft(t, s, EVENT_FILE);
+
+	if (!x)
+		return;
+	x->event.call = (struct call){.phase = s->phase};
+	x->event.perms[0] = (prot & PROT_READ ? MAY_READ : 0) | (prot & PROT_EXEC ? MAY_MAP : 0) |
+			    (prot & PROT_WRITE && flags & MAP_SHARED ? MAY_WRITE : 0);
+	x->event.mode = S_IFREG;
+	x->event.uid = x->event.fsuid;
+	x->event.flags |= FILE_MOUNTED;
+	__builtin_memcpy(x->event.text, "anon_hugepage", 14);
+	x->event.len[BASE_0] = x->used = 14;
+	if (x->event.perms[0])
+		send_draft(0);
+	end_draft(x);
+}
+
 __inline void on_mmap(struct task_struct *t, const struct state *s, const struct pt_regs *regs, long ret)
 {
+	__u64 prot, flags;
+
 	if (ret < 0 && ret > -4096)
 		return;
-	if (!(arg_at(regs, s->abi, 2) & PROT_EXEC) || arg_at(regs, s->abi, 3) & MAP_ANONYMOUS)
-		return;
-	use_fd(t, s, (int)arg_at(regs, s->abi, 4), MAY_MAP);
+	prot = arg_at(regs, s->abi, 2);
+	flags = arg_at(regs, s->abi, 3);
+	if (flags & MAP_ANONYMOUS && flags & MAP_HUGETLB)
+		use_hugepage(t, s, prot, flags);
+	else if (prot & PROT_EXEC && !(flags & MAP_ANONYMOUS))
+		use_fd(t, s, (int)arg_at(regs, s->abi, 4), MAY_MAP);
 }
 
 /* use_address sends the path in a struct sockaddr_un; other addresses are no files. */
@@ -684,6 +730,25 @@ __inline bool profiled(const struct state *s)
 	return s->phase > PHASE_RUNTIME;
 }
 
+/* show_root sends that a task is in another mount namespace than before. */
+__inline void show_root(struct task_struct *t, struct state *s)
+{
+	__u64 mnt = mnt_of(t);
+	struct draft *x;
+
+	if (mnt == s->shown)
+		return;
+	s->shown = mnt;
+	if (mnt == s->mnt)
+		return;
+	x = begin_draft(t, s, EVENT_ROOT);
+	if (!x)
+		return;
+	__builtin_memset(&x->event.call, 0, sizeof(x->event.call));
+	send_draft(1);
+	end_draft(x);
+}
+
 /* Takes the place of on_sys_exit. */
 SEC("tp_btf/sys_exit")
 int on_sys_exit_files(__u64 *ctx)
@@ -696,6 +761,8 @@ int on_sys_exit_files(__u64 *ctx)
 		return 0;
 	if (s->entered && profiled(s))
 		record_files(t, s, regs, ctx[1]);
+	if (recorded(s))
+		show_root(t, s);
 	leave(t, s, regs);
 	return 0;
 }

@@ -83,6 +83,7 @@ enum event_kind {
 	EVENT_EXEC = 3,	 /* the program of an exec: base 0 names it */
 	EVENT_SCRIPT = 4, /* an exec of a script, which base 0 and name 0 name */
 	EVENT_MOUNT = 5, /* as EVENT_NAMES, with type */
+	EVENT_ROOT = 6,	 /* a mount namespace: whoever wants its root has to look now */
 };
 
 enum {
@@ -90,6 +91,8 @@ enum {
 	FILE_MOUNTED = 2, /* on another mount than the root */
 	FILE_CREATED = 4, /* by this */
 	FILE_ENCLOSED = 8, /* the user has a pid namespace that the recorder's root is not in */
+	FILE_OF_OURS = 32, /* in /proc, of a followed process */
+	FILE_HOME = 16, /* the user is in the mount namespace of the recorder's root */
 };
 
 /*
@@ -218,6 +221,8 @@ enum {
 
 #define SB_NOUSER (1UL << 31) /* pipes, sockets, memfd: AppArmor has no names for them */
 #define PROC_SUPER_MAGIC 0x9fa0
+#define MNT_INTERNAL 0x4000 /* mounted nowhere: namespaces */
+#define S_IFREG 0100000
 
 /* include/uapi/asm-generic/fcntl.h, and the same on x86 and arm64 */
 enum {
@@ -236,7 +241,11 @@ enum {
 	F_OFD_SETLK = 37,
 	F_OFD_SETLKW = 38,
 	PROT_EXEC = 4,
+	PROT_READ = 1,
+	PROT_WRITE = 2,
+	MAP_SHARED = 0x1,
 	MAP_ANONYMOUS = 0x20,
+	MAP_HUGETLB = 0x40000,
 	AF_UNIX = 1,
 	SYS_BIND = 2,
 	SYS_CONNECT = 3,
@@ -259,6 +268,7 @@ struct dentry {
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	int mnt_flags;
 } __core;
 
 struct mount {
@@ -281,6 +291,11 @@ struct inode {
 	unsigned short i_mode;
 	kuid_t i_uid;
 	struct super_block *i_sb;
+} __core;
+
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
 } __core;
 
 struct file {

@@ -140,8 +140,18 @@ struct upid {
 	void *ns;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+	struct hlist_node **pprev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+} __core;
+
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[4]; /* by PIDTYPE_* */
 	struct upid numbers[1];
 } __core;
 
@@ -150,6 +160,7 @@ struct signal_struct {
 } __core;
 
 enum {
+	PIDTYPE_PID = 0,
 	PIDTYPE_TGID = 1,
 };
 
@@ -162,6 +173,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct hlist_node pid_links[4];
 	struct list_head ptraced;
 	struct list_head ptrace_entry; /* in the ptraced of who traces it */
 	struct task_struct *real_parent;

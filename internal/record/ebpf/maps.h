@@ -109,6 +109,7 @@ struct state {
 	__u32 pidns;   /* how deep the root's pid namespace is */
 	__u64 mnt;     /* the root's mount namespace */
 	__u64 exe;     /* stands for the program that it runs, see struct event */
+	__u64 shown;   /* the mount namespace that was sent last */
 	__u64 userns;  /* where this branch was when it began to count */
 	struct tuple cache[CACHE_MAX]; /* recorded already: a repeat costs next to nothing */
 };

@@ -25,7 +25,7 @@ func (u *usage) addNames(e *event, r *root) {
 		u.unresolved++
 	}
 	if e.Error == 0 {
-		u.succeeded(call, &first, &second)
+		u.succeeded(call, e.Arg, &first, &second)
 	}
 	if strings.HasPrefix(call, "link") {
 		second.target = first.path
@@ -39,7 +39,7 @@ func (u *usage) addNames(e *event, r *root) {
 }
 
 // succeeded adds what a call's success says of the files that it named.
-func (u *usage) succeeded(call string, first, second *found) {
+func (u *usage) succeeded(call string, flags uint64, first, second *found) {
 	switch call {
 	case "mkdir", "mkdirat":
 		first.mode, first.created = unix.S_IFDIR, true
@@ -49,6 +49,10 @@ func (u *usage) succeeded(call string, first, second *found) {
 		first.created = true
 	case "rmdir":
 		first.mode = unix.S_IFDIR
+	case "unlinkat":
+		if flags&unix.AT_REMOVEDIR != 0 {
+			first.mode = unix.S_IFDIR
+		}
 	case "link", "linkat":
 		second.created = true
 	case "rename", "renameat", "renameat2":

@@ -14,6 +14,8 @@ const (
 	recorderFileMounted  = 2
 	recorderFileCreated  = 4
 	recorderFileEnclosed = 8
+	recorderFileHome     = 16
+	recorderFileOfOurs   = 32
 )
 
 var otherProc = regexp.MustCompile(`^/proc/[0-9]+/(task/[0-9]+/)?$`)

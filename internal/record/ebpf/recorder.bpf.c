@@ -395,6 +395,7 @@ int on_fork(__u64 *ctx)
 		return 0;
 	c->start = p->start;
 	c->exe = p->exe;
+	c->shown = p->shown;
 	c->pidns = p->phase == PHASE_ROOT ? pidns_of(parent) : p->pidns;
 	if (p->phase != PHASE_ROOT) {
 		c->filters = p->filters;

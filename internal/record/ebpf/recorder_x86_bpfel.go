@@ -92,6 +92,7 @@ const (
 	recorderEventKindEVENT_EXEC   recorderEventKind = 3
 	recorderEventKindEVENT_SCRIPT recorderEventKind = 4
 	recorderEventKindEVENT_MOUNT  recorderEventKind = 5
+	recorderEventKindEVENT_ROOT   recorderEventKind = 6
 )
 
 type recorderFileOp uint32
@@ -189,6 +190,7 @@ type recorderState struct {
 	Pidns   uint32
 	Mnt     uint64
 	Exe     uint64
+	Shown   uint64
 	Userns  uint64
 	Cache   [16]recorderTuple
 }

@@ -17,6 +17,7 @@ import (
 // process that gave a name may be gone.
 type roots struct {
 	held map[uint64]*root // by mount namespace
+	home *root            // of the namespace that recording began in
 }
 
 type root struct {
@@ -32,31 +33,44 @@ func newRoots() *roots { return &roots{held: map[uint64]*root{}} }
 
 // of returns the root for the process of an event; nil if it cannot be had.
 func (r *roots) of(e *event) *root {
+	if e.Flags&recorderFileHome != 0 && r.home != nil {
+		return r.home
+	}
 	if known, ok := r.held[e.Mnt]; ok {
 		return known
 	}
 	if len(r.held) >= maxRoots {
 		return nil
 	}
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/root", e.Pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	known := openRoot(int(e.Pid))
+	if known != nil { // else the next process may live longer
+		r.held[e.Mnt] = known
+	}
+	return known
+}
+
+// openRoot returns the root of process pid; nil if it has ended.
+func openRoot(pid int) *root {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil // the next process may live longer
+		return nil
 	}
 	name, err := nameOf(fd)
 	if err != nil {
 		unix.Close(fd)
 		return nil
 	}
-	known := &root{fd: fd, name: name, mount: mountOf(fd, "", unix.AT_EMPTY_PATH)}
-	r.held[e.Mnt] = known
-	return known
+	return &root{fd: fd, name: name, mount: mountOf(fd, "", unix.AT_EMPTY_PATH)}
 }
 
 func (r *roots) close() {
 	for _, known := range r.held {
 		unix.Close(known.fd)
 	}
-	r.held = nil
+	if r.home != nil {
+		unix.Close(r.home.fd)
+	}
+	r.held, r.home = nil, nil
 }
 
 // found is a file that a name led to.

@@ -36,9 +36,17 @@ func newStream(events *ebpf.Map) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
-	s := &stream{ring: ring, done: make(chan struct{}), used: newUsage()}
+	s := &stream{ring: ring, done: make(chan struct{}), used: newUsage(newRoots())}
 	go s.read()
 	return s, nil
+}
+
+// follow keeps the root directory of process pid, which is that of what it
+// starts.
+func (s *stream) follow(pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used.roots.home = openRoot(pid)
 }
 
 func (s *stream) read() {
@@ -158,6 +166,7 @@ func parseEvent(raw []byte) (*event, error) {
 		if n > len(text) {
 			return nil, fmt.Errorf("event: part %d has %d bytes of %d", i, n, len(text))
 		}
+		e.Len[i] = uint16(n)
 		if n > 0 {
 			e.parts[i] = string(text[:n-1])
 		}

@@ -53,11 +53,11 @@ const (
 	created
 )
 
-func newUsage() *usage {
+func newUsage(roots *roots) *usage {
 	return &usage{
 		uses: map[use]struct{}{}, files: map[string]file{}, execs: map[evidence.Executed]struct{}{},
 		ptraces: map[evidence.Ptrace]struct{}{}, mounts: map[string]evidence.Mount{}, programs: map[uint64]string{},
-		roots: newRoots(),
+		roots: roots,
 	}
 }
 
@@ -246,15 +246,12 @@ func ownProc(p string, tgid uint32) string {
 // only to those who may trace it.
 func (u *usage) addProc(e *event, name string) {
 	dir, last := path.Split(name)
-	if e.Self == 0 || !otherProc.MatchString(dir) || e.Perms[0]&perms("rwa") == 0 {
-		return
-	}
 	access, ok := procFiles[last]
-	if !ok {
+	if e.Self == 0 || !ok || !otherProc.MatchString(dir) || e.Perms[0]&perms("rwa") == 0 {
 		return
 	}
 	peer := evidence.Outside
-	if e.Flags&recorderFileEnclosed != 0 {
+	if e.Flags&(recorderFileEnclosed|recorderFileOfOurs) != 0 {
 		peer = evidence.Within
 	}
 	u.ptraces[evidence.Ptrace{Access: access, Peer: peer, Phase: phases(e.Call.Phase), Basis: evidence.Observed}] = struct{}{}
