@@ -21,6 +21,7 @@ demo: build ## record an nginx image, make its profile, and run it under that
 
 test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
 	scripts/install-missing test engines
+	scripts/apparmor-corpus .cache/apparmor
 	testdata/images/build.sh $(IMAGES) busybox static nginx redis memcached
 	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
 

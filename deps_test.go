@@ -23,7 +23,7 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/program internal/scmp internal/verify profiles | cli term |
+cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/program internal/scmp internal/verify profiles | cli renameio term |
 internal/bench:             gen/evidence internal/record internal/record/ebpf internal/sandbox | sys |
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
@@ -33,7 +33,7 @@ internal/verify:            gen/evidence internal/abi internal/record internal/s
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
-gen/apparmor:               gen/policy internal/abi templates | | sys
+gen/apparmor:               gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys | internal/record/recordtest
@@ -45,6 +45,7 @@ gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
 internal/sandbox:           internal/abi internal/image internal/sandbox/rootfs | sys | internal/host
 
+gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |
 internal/scan/link:         internal/elfx | | internal/image
 internal/scan/program:      internal/elfx | sh | internal/image
@@ -55,6 +56,8 @@ internal/sandbox/rootfs:    internal/image | apex-log moby-user securejoin sys u
 internal/scmp:              internal/abi | libseccomp net sys | gen/policy gen/seccomp moby-seccomp profiles
 
 .:                          | |
+gen/apparmor/aare:          | |
+gen/apparmor/syntax:        | |
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
 internal/elfx:              | |

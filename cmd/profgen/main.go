@@ -77,7 +77,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Version:   version(),
 		Writer:    stdout,
 		ErrWriter: stderr,
-		Commands:  []*cli.Command{recordCommand(), scanCommand(), generateCommand(), verifyCommand(), whyCommand(), flagsCommand()},
+		Commands:  []*cli.Command{recordCommand(), scanCommand(), generateCommand(), verifyCommand(), whyCommand(), flagsCommand(), fmtCommand()},
 		// Errors are printed in one place, and nothing but main exits.
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
