@@ -33,7 +33,7 @@ internal/verify:            gen/evidence internal/abi internal/record internal/s
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
-gen/apparmor:               gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax sys
+gen/apparmor:               gen/evidence gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/ebpf:       gen/evidence internal/abi internal/record | ebpf sys | internal/record/recordtest
