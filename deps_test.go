@@ -28,7 +28,7 @@ internal/bench:             gen/evidence internal/record internal/record/ebpf in
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 
-gen:                        gen/apparmor gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
+gen:                        gen/apparmor gen/apparmor/access gen/apparmor/syntax gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence internal/abi internal/record internal/scmp | sys | internal/record/recordtest
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image

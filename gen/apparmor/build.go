@@ -34,13 +34,17 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 	if err != nil {
 		return Profile{}, err
 	}
+	defined, err := variables(p)
+	if err != nil {
+		return Profile{}, err
+	}
 	profile := Profile{
 		Tool:      o.Tool,
 		Subjects:  o.Subjects,
 		Name:      p.Name,
 		ABI:       o.ABI,
 		Flags:     flags(o.Mode),
-		Variables: variables(p),
+		Variables: defined,
 		Confined:  p.Files.Confined,
 		Groups:    []Group{capabilities, network},
 	}

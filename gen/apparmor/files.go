@@ -1,7 +1,9 @@
 package apparmor
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,31 +11,46 @@ import (
 	"github.com/profgen/profgen/gen/policy"
 )
 
-// Variables for what differs from run to run. Unlike [0-9]*, which lets anything
-// follow the first digit, these let in numbers only.
+// How many digits a number has at most. Unlike [0-9]*, which lets anything follow
+// the first digit, a pattern of optional digits lets in numbers only.
 const (
-	pidVariable    = "pid"
-	digitsVariable = "int"
-	pidDigits      = 7  // of pid_max: 4194304
-	intDigits      = 20 // of 2^64
+	pidDigits = 7  // of pid_max: 4194304
+	intDigits = 20 // of 2^64
 )
 
-// variables returns those that the policy's rules use.
-func variables(p policy.Policy) []Variable {
-	out := []Variable{{"PROC", "/proc"}}
-	for _, v := range []struct {
-		class  policy.Class
-		name   string
-		digits int
-	}{{policy.Digits, digitsVariable, intDigits}, {policy.PID, pidVariable, pidDigits}} {
-		used := func(r policy.FileRule) bool {
-			return slices.ContainsFunc(r.Name, func(p policy.Piece) bool { return p.Class == v.class })
-		}
-		if slices.ContainsFunc(p.Files.Rules, used) {
-			out = append(out, Variable{v.name, "[0-9]" + strings.Repeat("{[0-9],}", v.digits-1)})
+// variable returns the variable that stands for a stretch of a name that is of a
+// class.
+func variable(p policy.Piece) (Variable, error) {
+	number := func(digits int) string { return "[0-9]" + strings.Repeat("{[0-9],}", digits-1) }
+	switch p.Class {
+	case policy.PID:
+		return Variable{"pid", number(pidDigits)}, nil
+	case policy.Digits:
+		return Variable{"int", number(intDigits)}, nil
+	case policy.Hex:
+		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9a-f]", len(p.Text))}, nil
+	case policy.Random:
+		return Variable{fmt.Sprintf("rand%d", len(p.Text)), strings.Repeat("[0-9A-Za-z]", len(p.Text))}, nil
+	}
+	return Variable{}, fmt.Errorf("class of names %q: unknown", p.Class)
+}
+
+// variables returns those that the profile's rules use.
+func variables(p policy.Policy) ([]Variable, error) {
+	used := map[Variable]bool{{"PROC", "/proc"}: true}
+	for _, r := range p.Files.Rules {
+		for _, piece := range r.Name {
+			if piece.Class == "" {
+				continue
+			}
+			v, err := variable(piece)
+			if err != nil {
+				return nil, err
+			}
+			used[v] = true
 		}
 	}
-	return out
+	return slices.SortedFunc(maps.Keys(used), func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) }), nil
 }
 
 // files allows the policy's files, in groups by what they are for; or, if they
@@ -110,11 +127,11 @@ func pattern(n policy.Name) (string, error) {
 	for i, p := range n {
 		raw.WriteString(p.Text)
 		if p.Class != "" {
-			class, err := classPattern(p)
+			v, err := variable(p)
 			if err != nil {
 				return "", err
 			}
-			b.WriteString(class)
+			b.WriteString("@{" + v.Name + "}")
 			continue
 		}
 		text := p.Text
@@ -128,18 +145,4 @@ func pattern(n policy.Name) (string, error) {
 		return "", fmt.Errorf("path %q: %w", n.String(), err)
 	}
 	return quoted(b.String()), nil
-}
-
-func classPattern(p policy.Piece) (string, error) {
-	switch p.Class {
-	case policy.PID:
-		return "@{" + pidVariable + "}", nil
-	case policy.Digits:
-		return "@{" + digitsVariable + "}", nil
-	case policy.Hex:
-		return strings.Repeat("[0-9a-f]", len(p.Text)), nil
-	case policy.Random:
-		return strings.Repeat("[0-9A-Za-z]", len(p.Text)), nil
-	}
-	return "", fmt.Errorf("class of names %q: unknown", p.Class)
 }

@@ -18,7 +18,7 @@ import (
 const special = `?*[]{}^"@!`
 
 // plain is what needs no quotes around it.
-var plain = regexp.MustCompile(`^(?:[A-Za-z0-9/._+-]|@\{[A-Za-z]+\}|\[0-9(?:a-f|A-Za-z)\])+$`)
+var plain = regexp.MustCompile(`^(?:[A-Za-z0-9/._+-]|@\{[A-Za-z0-9]+\})+$`)
 
 // QuotePath returns raw, the name of a file as the kernel has it, as text that
 // stands in a file rule for that file and no other.

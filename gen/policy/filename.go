@@ -10,7 +10,7 @@ type Class string
 
 // The classes of names that are others each time.
 const (
-	PID    Class = "pid"    // a process's or thread's number
+	PID    Class = "pid"    // the number of a process, thread or terminal
 	Digits Class = "digits" // a number
 	Hex    Class = "hex"    // as many hexadecimal digits as were seen
 	Random Class = "random" // as many letters and digits as were seen

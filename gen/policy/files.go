@@ -49,6 +49,20 @@ var sensitive = []string{
 // needsNoRule are the errors that the kernel gives for what it refuses anyway.
 var needsNoRule = []string{"EACCES", "EPERM", "EROFS"}
 
+// NeedsNoRule reports whether a use came to nothing because of what the kernel
+// refuses without a profile too.
+func NeedsNoRule(f evidence.FileAccess) bool { return slices.Contains(needsNoRule, f.Errno) }
+
+// Names reports whether a rule with a pattern stands for a path because of
+// another one: a workload that reads the memory of its own processes has asked
+// for /proc/1/mem.
+func (f Files) Names(path string) bool {
+	return slices.ContainsFunc(f.Rules, func(r FileRule) bool {
+		first, last := r.Name[0].Text, r.Name[len(r.Name)-1].Text
+		return len(r.Name) > 1 && strings.HasPrefix(path, first) && strings.HasSuffix(path, last)
+	})
+}
+
 // decideFiles confines the workload to the files that it was seen to use, if all
 // of them were seen.
 func (d *decider) decideFiles() {
@@ -82,7 +96,7 @@ func (d *decider) fileUses() []evidence.FileAccess {
 		f, ok := f.(evidence.FileAccess)
 		switch {
 		case !ok, f.Phase == evidence.Runtime, f.Basis == evidence.Reachable && d.opt.Tight:
-		case slices.Contains(needsNoRule, f.Errno):
+		case NeedsNoRule(f):
 			d.decide(f.Path.String(), false, "%s came to nothing by itself: %s", f.Perms, f.Errno)
 		default:
 			out = append(out, f)
