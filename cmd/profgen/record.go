@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -46,6 +47,11 @@ func recordCommand() *cli.Command {
 	}
 }
 
+// softMemory is how much memory the garbage collector lets a recording take
+// without working harder, in bytes: a storm of a workload makes a hundred thousand
+// facts, and every second a copy of them to save.
+const softMemory = 200 << 20
+
 func recordAction(c *cli.Context) error {
 	if err := checkRecordFlags(c); err != nil {
 		return err
@@ -59,6 +65,7 @@ func recordAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
+	debug.SetMemoryLimit(softMemory)
 	run, done, err := newRun(c, facts, rec)
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ func (r *Recorder) reset(t *testing.T) {
 	forget(t, r.maps[recorderMapChecks], recorderCheck{}, uint8(0))
 	forget(t, r.maps[recorderMapMeetings], recorderMeeting{}, uint8(0))
 	forget(t, r.maps[recorderMapSent], uint64(0), uint8(0))
+	forget(t, r.maps[recorderMapMissed], uint64(0), uint8(0))
 	for p := range recorderPhasePHASE_MAX {
 		if err := r.maps[recorderMapSets].Put(uint32(p), &recorderSet{}); err != nil {
 			t.Fatal(err)
@@ -78,4 +79,3 @@ func forget[K, V any](t *testing.T, m *ebpf.Map, key K, val V) {
 		}
 	}
 }
-

@@ -94,10 +94,13 @@ __global int send_draft(__u32 urgent)
 	wake = BPF_RB_NO_WAKEUP;
 	if (urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > WAKE_BYTES)
 		wake = BPF_RB_FORCE_WAKEUP;
-	if (bpf_ringbuf_output(&events, &x->event, __builtin_offsetof(struct event, text) + used, wake))
-		count(COUNTER(lost_events));
-	else
-		bpf_map_update_elem(&sent, &h, &one, BPF_ANY);
+	if (bpf_ringbuf_output(&events, &x->event, __builtin_offsetof(struct event, text) + used, wake)) {
+		if (bpf_map_update_elem(&missed, &h, &one, BPF_ANY))
+			count(COUNTER(lost_events));
+		return 0;
+	}
+	bpf_map_update_elem(&sent, &h, &one, BPF_ANY);
+	bpf_map_delete_elem(&missed, &h);
 	return 0;
 }
 
@@ -275,8 +278,9 @@ __inline void use_path(struct task_struct *t, const struct state *s, const struc
 	x->event.perms[0] = perms;
 	x->event.flags |= flags;
 	if (describe(x, t, p)) {
-		x->event.call.nr = 0; /* by which call does not matter */
+		x->event.call.nr = 0; /* by which call, and where, does not matter */
 		x->event.call.abi = 0;
+		x->event.mnt = 0;
 		send_draft(0);
 	}
 	end_draft(x);
@@ -833,6 +837,8 @@ int on_exec_files(__u64 *ctx)
 		return 0;
 	x->event.call = (struct call){.phase = s->phase};
 	x->event.by = s->exe;
+	if (filename == READ(bprm->interp))
+		x->event.mnt = 0;
 	if (filename != READ(bprm->interp))
 		use_script(x, t, filename);
 	else if (!describe(x, t, path_of(program)))

@@ -117,7 +117,7 @@ struct event {
 	__u32 zero2;
 	__u64 arg;   /* the call's flags */
 	__u64 by;    /* exe of the program that ran the exec */
-	__u64 mnt;   /* the mount namespace */
+	__u64 mnt;   /* the mount namespace, where names are to be resolved in it */
 	/*
 	 * How long each part of text is. A base is a path's components, from the
 	 * last one up, and a name what stands in user memory; each ends with a NUL.
@@ -175,10 +175,18 @@ struct {
 /* Hashes of events that were sent. One that is forgotten is sent again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 131072);
+	__uint(max_entries, 262144); /* as many as the loader keeps */
 	__type(key, __u64);
 	__type(value, __u8);
 } sent SEC(".maps");
+
+/* Hashes of events for which there was no room, until they are sent after all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__type(key, __u64);
+	__type(value, __u8);
+} missed SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -192,6 +200,7 @@ struct {
 	__type(value, __u8);
 } meetings SEC(".maps");
 
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static long (*const bpf_probe_read_user_str)(void *dst, __u32 size, const void *user) = (void *)114;
 static long (*const bpf_probe_read_kernel_str)(void *dst, __u32 size, const void *kernel) = (void *)115;
 static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;

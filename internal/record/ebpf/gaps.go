@@ -59,7 +59,7 @@ func (s seen) lossGaps() []evidence.Gap {
 	lost(s.tally.LostChecks, "map checks", "capability checks that did not fit")
 	lost(s.tally.LostContainers, "map containers", "containers that did not fit: what is exec'd into them is not seen")
 	lost(s.tally.LostLookups, "task storage", "events, of followed tasks or of others, that came while this kernel could not tell which: use Linux 6.2 or later")
-	lost(s.tally.LostEvents, "map events", "uses of files that came faster than they could be read and may not have been seen again")
+	lost(s.tally.LostEvents+s.missed, "map events", "uses of files that came faster than they could be read, and did not come again")
 	lost(s.tally.LostDrafts, "map drafts", "uses of files that came while another one was being looked at")
 	lost(s.tally.LostNames, "names", "uses of files whose names were too long or out of reach")
 	lost(s.tally.LostMeetings, "map meetings", "signals and traced processes that did not fit")

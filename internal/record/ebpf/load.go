@@ -54,7 +54,7 @@ func filePrograms() []string {
 
 // fileMaps returns the maps that only they use.
 func fileMaps() []string {
-	return []string{recorderMapFilespecs, recorderMapDrafts, recorderMapSent, recorderMapEvents, recorderMapMeetings}
+	return []string{recorderMapFilespecs, recorderMapDrafts, recorderMapSent, recorderMapMissed, recorderMapEvents, recorderMapMeetings}
 }
 
 func (r *Recorder) load(spec *ebpf.CollectionSpec) error {

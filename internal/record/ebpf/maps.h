@@ -61,7 +61,7 @@ struct tally {
 	__u64 lost_checks;
 	__u64 lost_containers;
 	__u64 lost_lookups;
-	__u64 lost_events;   /* no room in the ring */
+	__u64 lost_events;   /* no room in the ring, nor to remember that */
 	__u64 lost_drafts;   /* another one was in the making */
 	__u64 lost_names;    /* too long, or out of reach */
 	__u64 lost_meetings;

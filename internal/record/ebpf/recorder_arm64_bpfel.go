@@ -231,6 +231,7 @@ const (
 	recorderMapEvents          = "events"
 	recorderMapFilespecs       = "filespecs"
 	recorderMapMeetings        = "meetings"
+	recorderMapMissed          = "missed"
 	recorderMapRefusals        = "refusals"
 	recorderMapSent            = "sent"
 	recorderMapSets            = "sets"
@@ -313,6 +314,7 @@ type recorderMapSpecs struct {
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Filespecs  *ebpf.MapSpec `ebpf:"filespecs"`
 	Meetings   *ebpf.MapSpec `ebpf:"meetings"`
+	Missed     *ebpf.MapSpec `ebpf:"missed"`
 	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
 	Sent       *ebpf.MapSpec `ebpf:"sent"`
 	Sets       *ebpf.MapSpec `ebpf:"sets"`
@@ -355,6 +357,7 @@ type recorderMaps struct {
 	Events     *ebpf.Map `ebpf:"events"`
 	Filespecs  *ebpf.Map `ebpf:"filespecs"`
 	Meetings   *ebpf.Map `ebpf:"meetings"`
+	Missed     *ebpf.Map `ebpf:"missed"`
 	Refusals   *ebpf.Map `ebpf:"refusals"`
 	Sent       *ebpf.Map `ebpf:"sent"`
 	Sets       *ebpf.Map `ebpf:"sets"`
@@ -373,6 +376,7 @@ func (m *recorderMaps) Close() error {
 		m.Events,
 		m.Filespecs,
 		m.Meetings,
+		m.Missed,
 		m.Refusals,
 		m.Sent,
 		m.Sets,

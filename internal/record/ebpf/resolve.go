@@ -31,8 +31,12 @@ const maxRoots = 512
 
 func newRoots() *roots { return &roots{held: map[uint64]*root{}} }
 
-// of returns the root for the process of an event; nil if it cannot be had.
+// of returns the root for the process of an event; nil if it cannot be had, or is
+// not asked for.
 func (r *roots) of(e *event) *root {
+	if e.Mnt == 0 {
+		return nil
+	}
 	if e.Flags&recorderFileHome != 0 && r.home != nil {
 		return r.home
 	}

@@ -3,6 +3,7 @@
 package ebpf
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -38,6 +39,7 @@ type seen struct {
 	checks  []recorderCheck
 	met     []recorderMeeting
 	used    *usage // of files; nil if they are not looked at
+	missed  uint64 // events for which there was no room
 	tally   recorderTally
 	misses  map[string]uint64 // events that a program was skipped for, by program
 }
@@ -76,6 +78,9 @@ func (r *Recorder) read() (seen, error) {
 		if s.used, err = r.stream.drain(); err != nil {
 			return seen{}, err
 		}
+		if s.missed, err = r.missed(); err != nil {
+			return seen{}, err
+		}
 	}
 	if s.tally, err = r.tally(); err != nil {
 		return seen{}, err
@@ -96,6 +101,22 @@ func (r *Recorder) tally() (t recorderTally, err error) {
 		return t, fmt.Errorf("read the counters: %w", err)
 	}
 	return t, nil
+}
+
+// missed returns how many events there was no room for. Programs remove from that
+// map too, which can make who iterates begin anew until told to stop.
+func (r *Recorder) missed() (uint64, error) {
+	all := map[uint64]bool{}
+	var key uint64
+	var val uint8
+	it := r.maps[recorderMapMissed].Iterate()
+	for it.Next(&key, &val) {
+		all[key] = true
+	}
+	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return 0, fmt.Errorf("read missed events: %w", err)
+	}
+	return uint64(len(all)), nil
 }
 
 // keys returns the keys of a map that programs only ever add to.

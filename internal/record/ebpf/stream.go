@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
 )
 
 // latency is how long an event may wait in the ring before it is read, unless
@@ -49,8 +51,14 @@ func (s *stream) follow(pid int) {
 	s.used.roots.home = openRoot(pid)
 }
 
+// readerNice lets the reader run before what it reads about: a workload of many
+// busy tasks would leave it too small a share of the processors to keep up.
+const readerNice = -15
+
 func (s *stream) read() {
 	defer close(s.done)
+	runtime.LockOSThread() // never unlocked, so that the thread ends with its priority
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, readerNice)
 	var rec ringbuf.Record
 	for {
 		s.ring.SetDeadline(time.Now().Add(latency))
