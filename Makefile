@@ -45,10 +45,13 @@ generate: ## rebuild what go generate makes: tables and BPF objects
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)
 
-bench: ## measure what recording costs: ratios, and the bars they must keep (3 minutes; quiet machines only)
-	@scripts/install-missing bench
+bench: ## measure what scanning and recording cost, and the bars to keep (6 minutes; quiet machines only; BENCH='images record')
+	@scripts/install-missing bench test
+	@testdata/images/build.sh $(IMAGES) nginx redis memcached
+	@go build -trimpath -o bin/profgen ./cmd/profgen
 	@go build -trimpath -o bin/bench ./internal/bench
-	@bin/bench
+	@go test -count=1 -run TestX86Objdump -v ./internal/scan/insn | grep 'against objdump'
+	@bin/bench $(BENCH)
 
 fmt: ## gofmt the Go sources
 	gofmt -w $$(git ls-files '*.go')

@@ -23,8 +23,9 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/program internal/scmp internal/verify profiles | cli renameio term |
-internal/bench:             gen/evidence internal/record internal/record/ebpf internal/sandbox | sys |
+cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | internal/image/imagetest
+internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
+
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 
@@ -61,10 +62,13 @@ gen/apparmor/syntax:        | |
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
 internal/elfx:              | |
-internal/image:             | ggcr gzip sys zstd | internal/image/imagetest
+internal/image:             internal/image/inflate | ggcr gzip sys zstd | internal/image/imagetest
+internal/scan/cache:        | sys |
 internal/scan/insn:         | |
 profiles:                   | moby-seccomp |
 templates:                  | |
+
+internal/image/inflate:     | sys |
 `
 
 // modules names the other modules, by the prefix of what is imported.

@@ -3,6 +3,8 @@ package profgen_test
 import (
 	"go/ast"
 	"go/parser"
+	"os"
+	"regexp"
 	"slices"
 	"testing"
 )
@@ -10,6 +12,8 @@ import (
 const (
 	maxFileLines = 600
 	p90FuncLines = 45
+	maxMethods   = 3
+	maxTargets   = 10
 )
 
 // Nothing happens before main, so that tables and templates are what their
@@ -51,6 +55,31 @@ func TestFunctionLength(t *testing.T) {
 				t.Errorf("%4d %s", l.lines, l.where)
 			}
 		}
+	}
+}
+
+// An interface is what one consumer asks for, and that is little.
+func TestInterfaces(t *testing.T) {
+	for _, f := range handWritten(t) {
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if i, ok := n.(*ast.InterfaceType); ok && i.Methods.NumFields() > maxMethods {
+				t.Errorf("%s: an interface of %d methods", f.fset.Position(n.Pos()), i.Methods.NumFields())
+			}
+			return true
+		})
+	}
+}
+
+// All that there is to do with the repository is seen at a glance.
+func TestMakefile(t *testing.T) {
+	text, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := regexp.MustCompile(`(?m)^([a-z]+):.*## .`).FindAll(text, -1)
+	all := regexp.MustCompile(`(?m)^\w[\w./%-]*:([^=]|$)`).FindAll(text, -1)
+	if len(all) != len(targets) || len(all) > maxTargets {
+		t.Errorf("%d targets, %d of them with a description; want at most %d, all with one", len(all), len(targets), maxTargets)
 	}
 }
 

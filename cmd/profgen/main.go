@@ -45,6 +45,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintf(stderr, "profgen: %v\n", coded.err)
 		}
 		return coded.code
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		err = errors.New("interrupted") // whatever it was doing, nothing came of it
 	}
 	fmt.Fprintf(stderr, "profgen: %v\n", err)
 	return 1

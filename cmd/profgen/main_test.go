@@ -8,6 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/profgen/profgen/internal/image/imagetest"
 	"github.com/profgen/profgen/internal/sandbox"
 )
 
@@ -20,15 +21,18 @@ func TestMain(m *testing.M) {
 }
 
 // Each script of testdata/script shows a part of profgen at work. $IMAGE is an
-// OCI layout with the images busybox, nginx, redis and memcached; $TMPDIR is
-// where profgen makes its private folders.
+// OCI layout with the images busybox, nginx, redis and memcached, $REGISTRY a
+// registry to push to; $TMPDIR is where profgen makes its private folders.
 func TestScripts(t *testing.T) {
 	layout := testImages(t)
+	registry := imagetest.Registry(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("IMAGE", layout)
+			env.Setenv("REGISTRY", registry)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "private"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cached"))
 			return os.Mkdir(filepath.Join(env.WorkDir, "private"), 0o700)
 		},
 	})

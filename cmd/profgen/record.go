@@ -82,11 +82,12 @@ func recordAction(c *cli.Context) error {
 
 // recordInto makes the recording and the files of dir.
 func recordInto(c *cli.Context, dir string, run record.Run) error {
-	before, err := evidenceBefore(c, dir)
+	before, err := evidenceBefore(c, dir, run)
 	if err != nil {
 		return err
 	}
 	talk := newTalk(c.App.ErrWriter)
+	talk.unpacking(run.Subject.Image)
 	run.Progress = talk.progress
 	run.Save = func(set evidence.Set) error {
 		return profiledir.SaveEvidence(dir, evidence.Merge(before, set))
@@ -130,10 +131,9 @@ func checkRecordFlags(c *cli.Context) error {
 	return nil
 }
 
-// evidenceBefore is the evidence that the recording adds to. Recording again
-// makes up for recordings that were cut off, or whose check failed: what they
-// saw stays, their marks go.
-func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
+// evidenceBefore is the evidence that the recording adds to. Of a recording that
+// it makes up for, what was seen stays, and the mark goes.
+func evidenceBefore(c *cli.Context, dir string, run record.Run) (evidence.Set, error) {
 	if c.Bool("fresh") {
 		return evidence.Set{}, nil
 	}
@@ -141,9 +141,7 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 	if err != nil {
 		return evidence.Set{}, fmt.Errorf("%w\nprofgen: hint: --fresh starts over", err)
 	}
-	before.Gaps = slices.DeleteFunc(before.Gaps, func(g evidence.Gap) bool {
-		return g.Kind == evidence.Unfinished || g.Kind == evidence.Unchecked
-	})
+	before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
 	return before, nil
 }
 
@@ -219,10 +217,12 @@ func source(facts host.Facts, runtime string) evidence.Source {
 
 // explain adds to an error what the user needs to know to go on.
 func explain(err error, res record.Result) error {
-	if !errors.Is(err, record.ErrNothing) {
+	switch {
+	case errors.Is(err, record.ErrUnchecked) && !res.Stopped:
+		return fmt.Errorf("%w: it did by itself, with exit code %d; what it said is above", err, res.Code)
+	case !errors.Is(err, record.ErrNothing):
 		return err
-	}
-	if res.Stopped {
+	case res.Stopped:
 		return fmt.Errorf("%w: it was stopped before it made a system call", err)
 	}
 	err = fmt.Errorf("%w: it ended with exit code %d before it began; what it or its runtime said is above", err, res.Code)

@@ -21,6 +21,7 @@ import (
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/scan"
+	"github.com/profgen/profgen/internal/scan/cache"
 	"github.com/profgen/profgen/internal/scan/program"
 )
 
@@ -33,6 +34,7 @@ func scanCommand() *cli.Command {
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.StringFlag{Name: "platform", Usage: "scan the image for `OS/ARCH`", DefaultText: "this machine's"},
 		&cli.BoolFlag{Name: "json", Usage: "print what was decided as JSON"},
+		&cli.BoolFlag{Name: "no-cache", Usage: "find out everything anew, and keep nothing for the next scan"},
 	}
 	return &cli.Command{
 		Name:  "scan",
@@ -42,7 +44,9 @@ func scanCommand() *cli.Command {
 		Description: "Nothing is run, and nothing takes root. REF is an image as for record, with ARGS in\n" +
 			"the place of its CMD; FILE is a program of this host.\n\n" +
 			"What the code can reach is an upper bound. With a recording in the same directory,\n" +
-			"--tight keeps only what was seen, and what was seen and cannot be reached is an error.",
+			"--tight keeps only what was seen, and what was seen and cannot be reached is an error.\n\n" +
+			"What was found out is kept in the user's cache folder (profgen in $XDG_CACHE_HOME or\n" +
+			"~/.cache): with it or without, the result is the same to the last byte.",
 		Flags:        append(flags, generateFlags()...),
 		OnUsageError: onUsageError,
 		Action:       scanAction,
@@ -55,6 +59,7 @@ type scanOptions struct {
 	Args     []string // in the place of the image's CMD
 	Files    []string
 	Progress func(done, total int, what string)
+	Cache    *cache.Cache // nil: none
 }
 
 // scanEvidence returns the reachable facts, their witnesses and the gaps; the
@@ -64,6 +69,11 @@ func scanEvidence(ctx context.Context, opt scanOptions) (evidence.Set, error) {
 		return scanHost(ctx, opt)
 	}
 	opt.Progress(0, 1, "layers")
+	return cached(ctx, opt, scanImage)
+}
+
+// scanImage reads the image and scans it.
+func scanImage(ctx context.Context, opt scanOptions) (evidence.Set, error) {
 	files, err := opt.Image.Files(ctx)
 	if err != nil {
 		return evidence.Set{}, err
@@ -84,6 +94,7 @@ func scanEvidence(ctx context.Context, opt scanOptions) (evidence.Set, error) {
 		Objects:    elfs,
 		Privileged: append([]string{}, raised...), // none is known to be none
 		Progress:   opt.Progress,
+		Cache:      summaries(opt.Cache),
 	})
 }
 
@@ -101,7 +112,7 @@ func scanHost(ctx context.Context, opt scanOptions) (evidence.Set, error) {
 		}
 		paths = append(paths, abs)
 	}
-	return scan.Run(ctx, scan.Options{Files: files, Binaries: paths, Progress: opt.Progress})
+	return scan.Run(ctx, scan.Options{Files: files, Binaries: paths, Progress: opt.Progress, Cache: summaries(opt.Cache)})
 }
 
 func scanAction(c *cli.Context) error {
@@ -138,6 +149,11 @@ func scanInto(c *cli.Context, dir string, opt scanOptions, subjects []evidence.S
 	}
 	talk, begun := newTalk(c.App.ErrWriter), time.Now()
 	opt.Progress = talk.step
+	defer forScan()()
+	if !c.Bool("no-cache") {
+		opt.Cache = openCache(c.App.ErrWriter)
+		defer opt.Cache.Close()
+	}
 	found, err := scanEvidence(c.Context, opt)
 	talk.clear()
 	if err != nil {

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/host"
@@ -46,8 +49,11 @@ func TestServers(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "profile")
+			endBystander := startBystander(t)
 			profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port))
+			endBystander()
 			t.Run("superset of strace", func(t *testing.T) { s.compareWithStrace(t, layout, dir) })
+			t.Run("nothing of the runtime's", func(t *testing.T) { refusesRuntimesCalls(t, dir) })
 			for _, runtime := range []string{"runc", "crun"} {
 				t.Run("20 of 20 with "+runtime, func(t *testing.T) {
 					out := profgen(t, "verify", dir, "--runs", "20", "--runtime", runtime,
@@ -58,6 +64,41 @@ func TestServers(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// bystanding is a call that nothing in the images makes, and that chrt does.
+const bystanding = "sched_getscheduler"
+
+// startBystander has a process of this host make the bystanding call again and
+// again.
+func startBystander(t *testing.T) (end func()) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "while chrt -p $$ >/dev/null; do sleep 0.01; done")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		cmd.Process.Kill()
+		if err := cmd.Wait(); cmd.ProcessState.Exited() {
+			t.Fatalf("the bystander ended by itself: %v", err)
+		}
+	}
+}
+
+// refusesRuntimesCalls checks that what the runtime does to make a container
+// has not come into the profile.
+func refusesRuntimesCalls(t *testing.T, dir string) {
+	enforced, err := profiledir.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range enforced.Seccomp.Syscalls {
+		for _, name := range []string{"mount", "umount2", "pivot_root", "setns", "unshare", "keyctl", "sethostname", "seccomp"} {
+			if rule.Action == specs.ActAllow && slices.Contains(rule.Names, name) {
+				t.Errorf("%s is allowed", name)
+			}
+		}
 	}
 }
 
@@ -85,6 +126,9 @@ func (s server) compareWithStrace(t *testing.T, layout, dir string) {
 		if f, ok := f.(evidence.Syscall); ok && f.Phase == evidence.Start {
 			recorded[f.Name] = true
 		}
+	}
+	if recorded[bystanding] {
+		t.Errorf("%s was recorded, which a process outside the container makes", bystanding)
 	}
 	traced := s.strace(t, layout)
 	if len(traced) < 20 {

@@ -37,6 +37,14 @@ func (t talk) progress(p record.Progress) {
 		p.Elapsed.Truncate(time.Second), p.Syscalls, len(needed.Capabilities), p.Quiet.Truncate(time.Second))
 }
 
+// unpacking says what is done before a container starts: it can take a while,
+// all the more if the image is pulled first.
+func (t talk) unpacking(image string) {
+	if image != "" {
+		t.say("unpacking %s", image)
+	}
+}
+
 // step says how far a scan is and what it is about: a name out of an image, of
 // which nothing is printed that would move the cursor.
 func (t talk) step(done, total int, what string) {

@@ -63,15 +63,17 @@ func verifyAction(c *cli.Context) error {
 	}
 	defer closeImage(template)
 	template.Args, template.Stdio = c.Args().Tail(), sandbox.Talk()
+	talk := newTalk(c.App.ErrWriter)
 	if template.Image != nil {
+		talk.unpacking(template.Image.Reference())
 		root, err := sandbox.Unpack(c.Context, template.Image, template.Limits)
+		talk.clear()
 		if err != nil {
 			return err
 		}
 		defer root.Close()
 		template.Root = root
 	}
-	talk := newTalk(c.App.ErrWriter)
 	report, err := verify.Trials{
 		Runs: c.Int("runs"), For: c.Duration("for"), Profile: enforced.Seccomp, Recorder: rec,
 		Trial: func() (record.Target, func(context.Context) error) {

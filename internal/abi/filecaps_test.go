@@ -87,12 +87,12 @@ func FuzzParseFileCapabilities(f *testing.F) {
 
 // What setcap writes must read as what getcap says of it.
 func TestFileCapabilitiesOfSetcap(t *testing.T) {
-	setcap, err := exec.LookPath("setcap")
-	if err != nil {
-		t.Skip("no setcap: install libcap2-bin")
-	}
 	if os.Getuid() != 0 {
 		t.Skip("setting file capabilities takes root")
+	}
+	setcap, err := exec.LookPath("setcap")
+	if err != nil {
+		t.Fatalf("%v: scripts/install-missing test installs it", err)
 	}
 	for _, c := range []struct {
 		spec string

@@ -62,3 +62,15 @@ func TestThroughput(t *testing.T) {
 		}
 	}
 }
+
+func TestProcessorTime(t *testing.T) {
+	got, err := processorTime("# CPU\r\nused_cpu_sys:1.500000\r\nused_cpu_user:0.250000\r\nused_cpu_sys_children:9.0\r\n")
+	if err != nil || got != 1.75 {
+		t.Errorf("processor time: %v, %v; want 1.75", got, err)
+	}
+	for _, bad := range []string{"", "used_cpu_sys:1.0\r\n", "used_cpu_sys:1.0\r\nused_cpu_user:x\r\n"} {
+		if got, err := processorTime(bad); err == nil {
+			t.Errorf("processor time in %q is %v, want an error", bad, got)
+		}
+	}
+}

@@ -253,7 +253,10 @@ func (p *parser) relocations() error {
 	if len(p.f.Relocs) > maxRelocs {
 		return damaged("more than %d relocations", maxRelocs)
 	}
-	slices.SortStableFunc(p.f.Relocs, func(a, b Reloc) int { return cmp.Compare(a.Offset, b.Offset) })
+	byOffset := func(a, b Reloc) int { return cmp.Compare(a.Offset, b.Offset) }
+	if !slices.IsSortedFunc(p.f.Relocs, byOffset) {
+		slices.SortStableFunc(p.f.Relocs, byOffset)
+	}
 	return nil
 }
 

@@ -18,11 +18,9 @@ package elfx
 
 import (
 	"bytes"
-	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // ErrUnsupported says that a file is ELF, but no 64-bit little-endian program
@@ -194,14 +192,18 @@ func supported(i Ident) error {
 
 // Section returns the section that contains an address; nil if none does.
 func (f *File) Section(addr uint64) *Section {
-	i, found := slices.BinarySearchFunc(f.Sections, addr, func(s Section, a uint64) int { return cmp.Compare(s.Addr, a) })
-	if !found {
-		i--
+	lo, hi := 0, len(f.Sections) // asked for millions of times: no function call
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); f.Sections[mid].Addr <= addr {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
 	}
-	if i < 0 || addr-f.Sections[i].Addr >= f.Sections[i].Size {
+	if lo == 0 || addr-f.Sections[lo-1].Addr >= f.Sections[lo-1].Size {
 		return nil
 	}
-	return &f.Sections[i]
+	return &f.Sections[lo-1]
 }
 
 // Bytes returns n bytes at an address; nil if the file does not have them all
@@ -245,6 +247,9 @@ func (f *File) FunctionName(addr uint64) string {
 	}
 	return f.pcln.name(addr)
 }
+
+// Contents is the whole file. It must not be changed.
+func (f *File) Contents() []byte { return f.data }
 
 // IsGo reports whether the file has code made by Go's compiler.
 func (f *File) IsGo() bool { return f.pcln != nil }

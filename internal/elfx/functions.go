@@ -31,8 +31,11 @@ func (p *parser) functions() {
 		}
 	}
 	all = slices.DeleteFunc(all, func(f Function) bool { return !p.code(f.Start) })
-	slices.SortStableFunc(all, func(a, b Function) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(rank(a), rank(b)), cmp.Compare(b.End, a.End))
+	slices.SortFunc(all, func(a, b Function) int {
+		if a.Start != b.Start {
+			return cmp.Compare(a.Start, b.Start)
+		}
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.End, a.End))
 	})
 	p.f.Functions = slices.CompactFunc(all, func(a, b Function) bool { return a.Start == b.Start })
 	p.close()

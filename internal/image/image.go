@@ -93,6 +93,20 @@ func (i *Image) Folder() string { return i.folder }
 // Layers returns the layers in the order they are applied, none for a folder.
 func (i *Image) Layers() []Layer { return slices.Clone(i.layers) }
 
+// Identity is all digests that say what the image is: of its configuration, and
+// of each layer as it is stored and unpacked. Images with the same have the same
+// files and the same configuration. It is "" for a folder, of which nobody knows.
+func (i *Image) Identity() string {
+	if i.configDigest == "" {
+		return ""
+	}
+	out := i.configDigest
+	for _, l := range i.layers {
+		out += " " + l.Stored() + "/" + l.DiffID()
+	}
+	return out
+}
+
 // Close gives back what the image holds. Streams of its layers that are still
 // open fail from then on.
 func (i *Image) Close() error {
@@ -113,6 +127,14 @@ type Layer struct {
 
 // DiffID is the digest of the layer's uncompressed tar stream.
 func (l Layer) DiffID() string { return l.diffID.String() }
+
+// Stored is the digest of the layer as it is stored; "" if the image does not say.
+func (l Layer) Stored() string {
+	if l.stored == (v1.Hash{}) {
+		return ""
+	}
+	return l.stored.String()
+}
 
 // Open returns the layer's uncompressed tar stream. Each call starts anew.
 //

@@ -11,13 +11,15 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits of what the layers of one image may hold.
 const (
 	maxEntries   = 1 << 21
 	maxKept      = 4 << 30   // bytes
-	maxSmall     = 1 << 20   // a file up to so many bytes is kept whatever it holds
+	maxSmall     = 256 << 10 // a file up to so many bytes is kept whatever it holds
 	maxRead      = 1 << 30   // and none larger than that is read
 	maxSized     = 128 << 20 // memory is set aside for the size that a header claims, up to this
 	maxNameBytes = 4096      // PATH_MAX
@@ -33,6 +35,7 @@ type layered struct {
 	entries int
 	kept    int64
 	layers  []Layer
+	slab    []byte // what is left of it
 }
 
 // inode is a file. Hard links share one.
@@ -121,15 +124,18 @@ func (t *layered) reread(n *inode) ([]byte, error) {
 }
 
 // apply reads a layer to its end, verified, and then changes the tree by it.
-func (t *layered) apply(ctx context.Context, number int, l Layer) error {
+func (t *layered) apply(number int, l Layer, stream opened) (err error) {
 	t.layers = append(t.layers, l)
-	stream, err := l.Open(ctx)
-	if err != nil {
-		return err
+	if stream.err != nil {
+		return stream.err
 	}
-	defer stream.Close()
-	r, stop := readAhead(stream)
-	defer stop()
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	r := io.Reader(stream.r)
+	if v, ok := r.(*verified); !ok || v.memory == nil { // that reads ahead by itself
+		ahead, stop := readAhead(r)
+		defer stop()
+		r = ahead
+	}
 	tr := tar.NewReader(r)
 	added := map[*inode]bool{} // by this layer: opaque directories hide only what was below
 	var opaques []string
@@ -291,8 +297,13 @@ func (t *layered) regular(e node, size int64, r io.Reader) (*inode, error) {
 	if t.kept += size; t.kept > maxKept {
 		return nil, errors.New("the image holds more programs than profgen keeps in memory")
 	}
-	data := head
-	if size > int64(len(head)) {
+	data := t.room(size)
+	if data != nil {
+		copy(data, head)
+		if _, err := io.ReadFull(r, data[len(head):]); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+	} else {
 		// Sizes lie: memory grows with what is really there.
 		buf := bytes.NewBuffer(make([]byte, 0, min(size, maxSized)+bytes.MinRead))
 		buf.Write(head)
@@ -327,4 +338,21 @@ func (t *layered) objects() objects {
 	slices.Sort(out.elf)
 	slices.Sort(out.privileged)
 	return out
+}
+
+// room is where a file of ordinary size is kept; nil for a large one. Files lie
+// side by side in slabs of large pages: a page fault for each four kilobytes would
+// take longer than unpacking them does.
+func (t *layered) room(size int64) []byte {
+	const slabSize, most = 16 << 20, 4 << 20
+	if size > most {
+		return nil
+	}
+	if int64(len(t.slab)) < size {
+		t.slab = make([]byte, slabSize)
+		unix.Madvise(t.slab, unix.MADV_HUGEPAGE) // a kernel without them has small ones
+	}
+	b := t.slab[:size:size]
+	t.slab = t.slab[size:]
+	return b
 }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -309,8 +310,12 @@ func (i *Image) Files(ctx context.Context) (*Files, error) {
 		return FolderFiles(i.Folder())
 	}
 	t := newLayered()
-	for n, l := range i.Layers() {
-		if err := t.apply(ctx, n, l); err != nil {
+	next := opening(ctx, i.layers, 0)
+	defer func() { next().Close() }()
+	for n, l := range i.layers {
+		this := next()
+		next = opening(ctx, i.layers, n+1)
+		if err := t.apply(n, l, this); err != nil {
 			return nil, fmt.Errorf("read %s: %w", l, err)
 		}
 	}
@@ -318,4 +323,33 @@ func (i *Image) Files(ctx context.Context) (*Files, error) {
 	o := t.objects()
 	f.objects = func() (objects, error) { return o, nil }
 	return f, nil
+}
+
+// opening opens the n-th layer while the one before is being read, so that
+// unpacking a small one does not wait for a large one. There is one more behind
+// the last, which has nothing in it.
+func opening(ctx context.Context, layers []Layer, n int) func() opened {
+	if n >= len(layers) {
+		return func() opened { return opened{} }
+	}
+	done := make(chan opened, 1)
+	go func() {
+		r, err := layers[n].Open(ctx)
+		done <- opened{r, err}
+	}()
+	return sync.OnceValue(func() opened { return <-done })
+}
+
+// opened is a layer's stream, or why there is none.
+type opened struct {
+	r   io.ReadCloser
+	err error
+}
+
+// Close closes the stream, if there is one.
+func (o opened) Close() error {
+	if o.r == nil {
+		return nil
+	}
+	return o.r.Close()
 }

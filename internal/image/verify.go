@@ -7,12 +7,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"github.com/klauspost/compress/gzip"
 	"hash"
 	"io"
+	"runtime"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+
+	"github.com/profgen/profgen/internal/image/inflate"
 )
 
 var (
@@ -77,10 +82,11 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 
 // meter passes bytes on, counts and hashes them, and ends when ctx does.
 type meter struct {
-	ctx context.Context
-	r   io.Reader
-	sum hash.Hash
-	n   int64
+	ctx  context.Context
+	r    io.Reader
+	sum  hash.Hash
+	n    int64
+	seen bool // somebody else hashes
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -88,7 +94,9 @@ func (m *meter) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := m.r.Read(p)
-	m.sum.Write(p[:n])
+	if !m.seen {
+		m.sum.Write(p[:n])
+	}
 	m.n += int64(n)
 	return n, err
 }
@@ -128,7 +136,9 @@ type verified struct {
 	stored   *meter
 	unpacker io.ReadCloser
 	tar      *meter
-	end      error // sticky
+	memory   []byte         // the stored bytes, if they are in memory as a whole
+	hashing  sync.WaitGroup // of memory
+	end      error          // sticky
 }
 
 func openVerified(ctx context.Context, l Layer) (io.ReadCloser, error) {
@@ -139,6 +149,7 @@ func openVerified(ctx context.Context, l Layer) (io.ReadCloser, error) {
 	v := &verified{layer: l, file: file}
 	if err := v.start(ctx, file); err != nil {
 		file.Close()
+		v.forget()
 		return nil, fmt.Errorf("open %s: %w", l, err)
 	}
 	return v, nil
@@ -151,11 +162,56 @@ func (v *verified) start(ctx context.Context, file io.Reader) (err error) {
 	if v.stored, err = newMeter(ctx, file, v.layer.stored); err != nil {
 		return err
 	}
+	if v.tar, err = newMeter(ctx, nil, v.layer.diffID); err != nil {
+		return err
+	}
+	whole, err := v.whole()
+	if whole || err != nil {
+		return err
+	}
 	if v.unpacker, err = decompress(v.stored); err != nil {
 		return v.explain(err)
 	}
-	v.tar, err = newMeter(ctx, v.unpacker, v.layer.diffID)
-	return err
+	v.tar.r = v.unpacker
+	return nil
+}
+
+// maxInMemory bounds the stored layers that are read as a whole: those of real
+// images are some tens of megabytes.
+const maxInMemory = 160 << 20
+
+// whole takes a gzip layer of known size into memory, where all processors help
+// to unpack it while its digests are computed. False for any other.
+func (v *verified) whole() (bool, error) {
+	if v.layer.size < magicBytes || v.layer.size > maxInMemory {
+		return false, nil
+	}
+	r := v.stored.r
+	head := make([]byte, magicBytes)
+	n, err := io.ReadFull(r, head)
+	if err != nil || sniff(head) != gzipped {
+		v.stored.r = io.MultiReader(bytes.NewReader(head[:n]), r)
+		return false, nil
+	}
+	if v.memory, err = largeMemory(int(v.layer.size) + 1 + inflate.Margin); err != nil {
+		v.stored.r = io.MultiReader(bytes.NewReader(head), r)
+		return false, nil
+	}
+	copy(v.memory, head)
+	more, err := io.ReadFull(&stoppable{v.stored.ctx, r}, v.memory[n:v.layer.size+1])
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return false, err
+	}
+	n += more
+	data := v.memory[:n]
+	v.stored.n = int64(n)
+	v.hashing.Go(func() { v.stored.sum.Write(data) })
+	if int64(n) > v.layer.size { // the digest will not fit
+		data = data[: n-1 : n-1]
+	}
+	stream := inflate.NewReader(data, func(b []byte) { v.tar.sum.Write(b) })
+	v.unpacker, v.tar.r, v.tar.seen = stream, stream, true
+	return true, nil
 }
 
 func (v *verified) Read(p []byte) (int, error) {
@@ -175,7 +231,7 @@ func (v *verified) Read(p []byte) (int, error) {
 
 // finish is what stands in for io.EOF: the verdict over the whole layer.
 func (v *verified) finish() error {
-	if _, err := io.Copy(io.Discard, v.stored); err != nil {
+	if err := v.drain(); err != nil {
 		return fmt.Errorf("read %s: %w", v.layer, err)
 	}
 	if err := v.checkStored(); err != nil {
@@ -185,6 +241,16 @@ func (v *verified) finish() error {
 		return fmt.Errorf("verify %s: %w", v.layer, err)
 	}
 	return io.EOF
+}
+
+// drain reads the stored bytes to their end.
+func (v *verified) drain() error {
+	if v.memory != nil {
+		v.hashing.Wait()
+		return nil
+	}
+	_, err := io.Copy(io.Discard, v.stored)
+	return err
 }
 
 func (v *verified) checkStored() error {
@@ -208,7 +274,7 @@ func (v *verified) explain(err error) error {
 	if ctxErr := v.stored.ctx.Err(); ctxErr != nil {
 		return ctxErr
 	}
-	if _, drain := io.Copy(io.Discard, v.stored); drain == nil {
+	if v.drain() == nil {
 		if verdict := v.checkStored(); verdict != nil {
 			return verdict
 		}
@@ -218,10 +284,81 @@ func (v *verified) explain(err error) error {
 
 func (v *verified) Close() error {
 	v.end = errors.New("layer stream is closed")
-	return errors.Join(v.unpacker.Close(), v.file.Close())
+	return errors.Join(v.unpacker.Close(), v.file.Close(), v.forget())
+}
+
+// forget gives memory back.
+func (v *verified) forget() error {
+	v.hashing.Wait()
+	if v.memory == nil {
+		return nil
+	}
+	b := v.memory
+	v.memory = nil
+	return unix.Munmap(b)
 }
 
 // String names the layer for errors: position and digest.
 func (l Layer) String() string {
 	return fmt.Sprintf("layer %d of %d (%s)", l.position, l.count, l.diffID)
+}
+
+// Verify reads the layers as they are stored and compares them with the digests
+// that the image gives, without unpacking them where it gives one of the stored
+// bytes. Whoever knows already what the digests of the image stand for need not
+// read more; errors are those of a layer's stream.
+func (i *Image) Verify(ctx context.Context) error {
+	if i.Folder() != "" {
+		return errors.New("a folder has no digests")
+	}
+	todo := make(chan Layer, len(i.layers))
+	for _, l := range i.layers {
+		todo <- l
+	}
+	close(todo)
+	errs := make(chan error, len(i.layers))
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(i.layers)) {
+		group.Go(func() {
+			for l := range todo {
+				errs <- l.verify(ctx)
+			}
+		})
+	}
+	group.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l Layer) verify(ctx context.Context) error {
+	if l.stored == (v1.Hash{}) {
+		r, err := l.Open(ctx)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		_, err = io.Copy(io.Discard, r)
+		return err
+	}
+	file, err := l.open(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", l, err)
+	}
+	defer file.Close()
+	v := &verified{layer: l}
+	if v.stored, err = newMeter(ctx, io.LimitReader(file, l.size+1), l.stored); err != nil {
+		return fmt.Errorf("open %s: %w", l, err)
+	}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, v.stored, make([]byte, 1<<20)); err != nil {
+		return fmt.Errorf("read %s: %w", l, err)
+	}
+	if err := v.checkStored(); err != nil {
+		return fmt.Errorf("verify %s: %w", l, err)
+	}
+	return nil
 }

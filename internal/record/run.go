@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/profgen/profgen/gen/evidence"
@@ -224,18 +225,34 @@ func (w *watch) enough(count bool) <-chan time.Time {
 func (w *watch) marks() []evidence.Gap {
 	var out []evidence.Gap
 	if w.run.Check != nil && !w.checked {
-		out = append(out, evidence.Gap{Kind: evidence.Unchecked, Detail: "the workload was not seen to work: its check did not succeed"})
+		out = append(out, evidence.Gap{
+			Kind: evidence.Unchecked, Where: w.run.where(), Detail: "the workload was not seen to work: its check did not succeed",
+		})
 	}
 	if w.lost {
-		out = append(out, unfinished())
+		out = append(out, w.run.unfinished())
 	}
 	return out
 }
 
-func unfinished() evidence.Gap {
+func (r Run) unfinished() evidence.Gap {
 	return evidence.Gap{
-		Kind: evidence.Unfinished, Detail: "the recording was cut off; what came after its last checkpoint is missing",
+		Kind: evidence.Unfinished, Where: r.where(), Detail: "the recording was cut off; what came after its last checkpoint is missing",
 	}
+}
+
+// where names the workload in marks.
+func (r Run) where() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %.200q", r.Subject.Image, strings.Join(r.Subject.Argv, " ")))
+}
+
+// MakesUpFor reports whether a gap of an earlier recording is one no more once
+// this one is done: it marks a recording of the same workload that was cut off,
+// or whose check failed, if this one has a check. If it comes to that again, this
+// one makes marks of its own.
+func (r Run) MakesUpFor(g evidence.Gap) bool {
+	again := g.Kind == evidence.Unfinished || g.Kind == evidence.Unchecked && r.Check != nil
+	return again && g.Where == r.where()
 }
 
 // checkpoint saves what has been seen so far, marked as unfinished, if there
@@ -249,7 +266,7 @@ func (w *watch) checkpoint() error {
 	if !w.look(set) || !sawWorkload(set) {
 		return nil
 	}
-	set.Gaps = append(set.Gaps, unfinished())
+	set.Gaps = append(set.Gaps, w.run.unfinished())
 	return w.run.Save(set)
 }
 

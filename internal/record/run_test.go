@@ -146,6 +146,45 @@ func closed() chan struct{} {
 	return c
 }
 
+// A mark says of which workload it is: a recording makes up for those of its
+// own, and not for what another one lacks.
+func TestMarksAreMadeUpForByTheSameWorkload(t *testing.T) {
+	lost, check := errors.New("guard was killed"), func(context.Context) error { return nil }
+	run := func(check func(context.Context) error, image string, argv ...string) record.Run {
+		return record.Run{Subject: evidence.Subject{Image: image, Argv: argv}, Check: check}
+	}
+	var kept saves
+	before := run(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, "app:1", "app", "-v")
+	before.Recorder = &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}}
+	before.Target, before.Save = &recordtest.Target{Err: lost, End: closed()}, kept.save
+	if _, err := before.Do(t.Context()); !errors.Is(err, lost) || len(kept.sets[0].Gaps) != 2 {
+		t.Fatalf("Do: %v, gaps %v; want both marks", err, kept.sets[0].Gaps)
+	}
+	for _, tc := range []struct {
+		name string
+		run  record.Run
+		want []evidence.GapKind
+	}{
+		{"the same again", run(check, "app:1", "app", "-v"), []evidence.GapKind{evidence.Unchecked, evidence.Unfinished}},
+		{"the same without a check", run(nil, "app:1", "app", "-v"), []evidence.GapKind{evidence.Unfinished}},
+		{"other arguments", run(check, "app:1", "app"), nil},
+		{"another image", run(check, "app:2", "app", "-v"), nil},
+	} {
+		var got []evidence.GapKind
+		for _, g := range kept.sets[0].Gaps {
+			if tc.run.MakesUpFor(g) {
+				got = append(got, g.Kind)
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s makes up for (-want +got):\n%s", tc.name, diff)
+		}
+	}
+	if other := (evidence.Gap{Kind: evidence.Lost, Where: kept.sets[0].Gaps[0].Where}); run(check, "app:1", "app", "-v").MakesUpFor(other) {
+		t.Errorf("a recording makes up for %v", other)
+	}
+}
+
 // A workload that never started must not leave evidence that looks like a
 // small one.
 func TestNothingSeenIsAnError(t *testing.T) {
@@ -208,9 +247,29 @@ func TestUntilTriesUntilItSucceeds(t *testing.T) {
 		if err := record.Until(try, time.Minute)(t.Context()); err != nil || tries != 3 {
 			t.Errorf("Until: %v after %d failures, want success after three", err, tries)
 		}
-		err := record.Until(refused, time.Second)(t.Context())
-		if err == nil || err.Error() != "the check did not succeed within 1s: exit status 7: connection refused" {
-			t.Errorf("Until: %v", err)
+		quiet := func(context.Context) ([]byte, error) { return []byte("\n"), errors.New("exit status 1") }
+		hangs := func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return []byte("trying"), ctx.Err() }
+		first := true
+		hangsLater := func(ctx context.Context) ([]byte, error) {
+			if !first {
+				return hangs(ctx)
+			}
+			first = false
+			return refused(ctx)
+		}
+		for _, tc := range []struct {
+			try  func(context.Context) ([]byte, error)
+			want string
+		}{
+			{refused, "exit status 7: connection refused"},
+			{quiet, "exit status 1"},
+			{hangs, "its first try has not ended"},
+			{hangsLater, "exit status 7: connection refused"},
+		} {
+			err := record.Until(tc.try, time.Second)(t.Context())
+			if err == nil || err.Error() != "the check did not succeed within 1s: "+tc.want {
+				t.Errorf("Until: %v, want %s", err, tc.want)
+			}
 		}
 	})
 }

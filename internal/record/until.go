@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -17,16 +18,28 @@ func Until(try func(context.Context) ([]byte, error), within time.Duration) func
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
+		failure := errors.New("its first try has not ended")
 		for {
 			out, err := try(ctx)
-			if err == nil {
+			switch {
+			case err == nil:
 				return nil
+			case ctx.Err() == nil: // else it failed for want of time
+				failure = failed(err, out)
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("the check did not succeed within %s: %w: %.300s", within, err, bytes.TrimSpace(out))
+				return fmt.Errorf("the check did not succeed within %s: %w", within, failure)
 			case <-time.After(pause):
 			}
 		}
 	}
+}
+
+// failed is how a try failed, with what it printed.
+func failed(err error, out []byte) error {
+	if out = bytes.TrimSpace(out); len(out) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %.300s", err, out)
 }

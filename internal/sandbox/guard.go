@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // GuardName is the name under which the program that imports this package is
@@ -64,6 +66,12 @@ func launch(cmd *exec.Cmd) (*guard, error) {
 	defer reportW.Close()
 	cmd.Path, cmd.Args = "/proc/self/exe", []string{GuardName}
 	cmd.ExtraFiles = []*os.File{orderR, reportW}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	// Who kills profgen's process group must not kill the guard. A group from
+	// outside this pid namespace has no number to put the workload back into.
+	cmd.SysProcAttr.Setpgid = unix.Getpgrp() != 0
 	if err = adopt(); err == nil {
 		err = cmd.Start()
 	}
@@ -115,6 +123,7 @@ func (g *guard) start(ctx context.Context, o order) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	o.Group = unix.Getpgrp()
 	if err := g.order(o); err != nil {
 		return err
 	}

@@ -62,17 +62,40 @@ func checkDoomed(t *testing.T, witness string, pids []int) {
 }
 
 // However profgen dies, its workload dies with it, a daemon of it too, what
-// was to be run at the end is run, and the private folder goes.
+// was to be run at the end is run, and the private folder goes: also if its
+// whole process group is killed, as timeout(1) does and those who run jobs.
 func TestNothingOutlivesProfgen(t *testing.T) {
-	witness := t.TempDir()
-	cmd := helper(t, "doomed command", "WITNESS="+witness)
-	if err := cmd.Start(); err != nil {
+	for _, group := range []bool{false, true} {
+		t.Run(fmt.Sprintf("group %t", group), func(t *testing.T) {
+			witness := t.TempDir()
+			cmd := helper(t, "doomed command", "WITNESS="+witness)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			pids := numbers(t, filepath.Join(witness, "pids"), 2)
+			victim := cmd.Process.Pid
+			if group {
+				victim = -victim
+			}
+			unix.Kill(victim, unix.SIGKILL)
+			cmd.Wait()
+			checkDoomed(t, witness, pids)
+		})
+	}
+}
+
+// The workload itself is in profgen's process group, so that it can read from
+// the terminal and that what is typed there, such as an interrupt, reaches it.
+func TestWorkloadSharesTheTerminal(t *testing.T) {
+	out, read := output(t)
+	c := &Command{Argv: []string{"sh", "-c", "cut -d' ' -f5 /proc/self/stat"}, Stdio: Stdio{nil, out, os.Stderr}}
+	if err := c.Start(t.Context(), ignore); err != nil {
 		t.Fatal(err)
 	}
-	pids := numbers(t, filepath.Join(witness, "pids"), 2)
-	cmd.Process.Kill()
-	cmd.Wait()
-	checkDoomed(t, witness, pids)
+	if code, err := waited(t, c); code != 0 || err != nil || read() != fmt.Sprintln(unix.Getpgrp()) {
+		t.Errorf("code %d, %v; process group %q, want %d", code, err, read(), unix.Getpgrp())
+	}
 }
 
 // Nor does anything outlive the guard: profgen does its work, and leaves other

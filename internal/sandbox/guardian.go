@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -113,7 +114,10 @@ func (g *guardian) start(o order) {
 	var p *os.Process
 	path, err := exec.LookPath(o.Start[0])
 	if err == nil {
-		p, err = os.StartProcess(path, o.Start, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+		p, err = os.StartProcess(path, o.Start, &os.ProcAttr{
+			Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+			Sys:   &syscall.SysProcAttr{Setpgid: o.Group != 0, Pgid: o.Group},
+		})
 	}
 	if err != nil {
 		g.reports.Encode(report{Error: fmt.Sprintf("start %s: %v", o.Start[0], innermost(err))})

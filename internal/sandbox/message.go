@@ -3,7 +3,7 @@ package sandbox
 // The guard and profgen talk in JSON values over two pipes. Order matters: what
 // is to be cleaned up is said before it is made.
 
-// order is what profgen says to the guard. One field is set, but for Brief.
+// order is what profgen says to the guard. One field is set, but with Start.
 type order struct {
 	Remove  string   `json:"remove,omitempty"`  // remove this folder at the end
 	Cleanup []string `json:"cleanup,omitempty"` // run this at the end, before folders are removed
@@ -11,6 +11,7 @@ type order struct {
 	Unmount string   `json:"unmount,omitempty"` // in the guard's own mount namespace, if it has one
 	Overlay *overlay `json:"overlay,omitempty"` // likewise; unmounted again at the end
 	Start   []string `json:"start,omitempty"`   // start the workload
+	Group   int      `json:"group,omitempty"`   // with Start: in this process group; 0 is the guard's
 	Brief   bool     `json:"brief,omitempty"`   // with Start: when its first process ends, kill the rest
 	Signal  string   `json:"signal,omitempty"`  // send it to the workload: "TERM", "KILL"; KILL goes to all of it
 }

@@ -35,7 +35,8 @@ func FindRuntime(ctx context.Context, name string) (Runtime, error) {
 	}
 	for _, c := range candidates {
 		if path, err := exec.LookPath(c); err == nil {
-			return identify(ctx, c, path)
+			rt, err := identify(ctx, c, path)
+			return rt, interrupted(ctx, "find a runtime", err)
 		}
 	}
 	return Runtime{}, fmt.Errorf("OCI runtime %s: not found; install runc or crun, or name another with --runtime", strings.Join(candidates, " or "))

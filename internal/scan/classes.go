@@ -89,7 +89,9 @@ func (a *analysis) gconvModules() []string {
 		if !strings.HasPrefix(path.Base(o.Path), "libc.so") {
 			continue
 		}
-		for _, p := range a.image.objectsIn(dir) {
+		found := a.image.objectsIn(dir)
+		a.warm(found)
+		for _, p := range found {
 			out = append(out, "/"+p)
 		}
 	}

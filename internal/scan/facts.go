@@ -73,9 +73,16 @@ func (a *analysis) facts(set *evidence.Set) {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	for _, k := range keys {
+	args := make([]argument, len(keys))
+	each(len(keys), func(i int) {
+		_, name, _ := strings.Cut(keys[i], "\x00")
+		if index, ok := selectors()[name]; ok {
+			args[i] = a.argument(byName[keys[i]], index)
+		}
+	})
+	for i, k := range keys {
 		arch, name, _ := strings.Cut(k, "\x00")
-		a.fact(set, abi.Arch(arch), name, byName[k])
+		a.fact(set, abi.Arch(arch), name, args[i])
 		set.Witnesses = append(set.Witnesses, a.witness(paths, abi.Arch(arch), name, byName[k]))
 	}
 	for _, u := range a.failed {
@@ -102,7 +109,7 @@ func (a *analysis) callee(c graph.Syscall) (abi.Arch, string) {
 
 // fact adds a system call, once for each value of the argument that selects
 // what it does, where those are all known.
-func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, calls []graph.Syscall) {
+func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, arg argument) {
 	nr, _ := arch.Number(name)
 	plain := evidence.Syscall{Arch: arch, Nr: nr, Name: name, Phase: evidence.Start, Basis: evidence.Reachable}
 	index, ok := selectors()[name]
@@ -110,7 +117,6 @@ func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, calls []g
 		set.Facts = append(set.Facts, plain)
 		return
 	}
-	arg := a.argument(calls, index)
 	if !arg.complete() {
 		set.Facts = append(set.Facts, plain)
 		for _, u := range arg.unresolved {

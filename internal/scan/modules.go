@@ -19,7 +19,9 @@ func (a *analysis) modulesFor(o *link.Object) []string {
 		found[p] = true
 	}
 	own := a.exports(o)
-	for _, p := range a.image.sharedObjects() {
+	shared := a.image.sharedObjects()
+	each(len(shared), func(i int) { a.linker.Object(shared[i]) })
+	for _, p := range shared {
 		if found[p] || a.link.Has(p) {
 			continue
 		}
@@ -123,7 +125,7 @@ func texts(f *elfx.File) []string {
 		if s.Exec || !strings.HasPrefix(s.Name, ".rodata") && !strings.HasPrefix(s.Name, ".data") {
 			continue
 		}
-		for _, t := range bytes.Split(s.Data, []byte{0}) {
+		for t := range bytes.SplitSeq(s.Data, []byte{0}) {
 			if len(t) < 4 || len(t) > maxText || t[0] != '/' && !bytes.Contains(t, []byte(".so")) {
 				continue
 			}

@@ -24,9 +24,11 @@ func (a *analysis) plugins(ctx context.Context) error {
 		a.askDlopen()
 		a.askDlsym()
 		a.classes()
+		a.phase(Reach)
 		if err := a.graph.Run(ctx); err != nil {
 			return err
 		}
+		a.phase(Plugins)
 		if a.work == before {
 			return nil
 		}
@@ -127,6 +129,7 @@ func (a *analysis) unknownPlugin(n *graph.Node, site uint64, why string) {
 	a.unknown[o.Path] = true
 	a.work++
 	taken := a.modulesFor(o)
+	a.warm(taken)
 	for _, m := range taken {
 		a.open(o, "/"+m)
 	}

@@ -43,7 +43,28 @@ type Options struct {
 	Privileged []string
 	// Progress is told what is done, if not nil.
 	Progress func(done, total int, what string)
+	// Phase is told what begins now, if not nil: one of the Phases.
+	Phase func(string)
+	// Cache keeps what is found out about objects; nil for none.
+	Cache Cache
 }
+
+// The phases of a scan, as Options.Phase is told of them. They take turns.
+const (
+	Link    = "link"    // objects are read and bound
+	Reach   = "reach"   // functions are read, and what they reach follows
+	Plugins = "plugins" // what is loaded at run time is looked for
+	Values  = "values"  // numbers, arguments and names are traced back
+)
+
+func (s *scan) phase(name string) {
+	if s.opt.Phase != nil {
+		s.opt.Phase(name)
+	}
+}
+
+// Cache keeps bytes by key: what it gives back is what was put in, or nothing.
+type Cache = graph.Cache
 
 // maxPrograms bounds how many programs of one image are analysed.
 const maxPrograms = 1024
@@ -56,7 +77,7 @@ func Run(ctx context.Context, opt Options) (evidence.Set, error) {
 	s := &scan{
 		opt:     opt,
 		linker:  link.New(opt.Files),
-		codes:   &graph.Codes{},
+		codes:   &graph.Codes{Cache: opt.Cache},
 		image:   &objects{files: opt.Files, all: opt.Objects},
 		finder:  program.New(opt.Files, opt.Config),
 		scanned: map[string]bool{},
@@ -74,6 +95,7 @@ func Run(ctx context.Context, opt Options) (evidence.Set, error) {
 			s.unread(next, err)
 		}
 	}
+	s.codes.Save()
 	return s.evidence()
 }
 
@@ -155,19 +177,23 @@ func (s *scan) program(ctx context.Context, p program.Program) error {
 		scan: s, program: p,
 		opened: map[string]bool{}, symbols: map[string]bool{}, unknown: map[string]bool{}, classed: map[string]bool{},
 	}
+	a.phase(Link)
 	if err := a.load(); err != nil {
 		return err
 	}
+	a.phase(Reach)
 	a.graph.Start()
 	if err := a.graph.Run(ctx); err != nil {
 		return err
 	}
+	a.phase(Plugins)
 	for _, o := range s.opt.Plugins {
 		a.open(a.link.Exe, "/"+o)
 	}
 	if err := a.plugins(ctx); err != nil {
 		return err
 	}
+	a.phase(Values)
 	a.calls, a.failed = a.graph.Syscalls()
 	a.executes()
 	s.done = append(s.done, a)

@@ -83,7 +83,7 @@ func (s *scanner) ended(list bool) bool {
 		return true
 	case c == ',' && s.pos+1 < len(s.src):
 		next := s.src[s.pos+1]
-		return list || isSpace(next) || next == '"' || next == '!'
+		return list || isSpace(next) || next == ',' || next == '"' || next == '!'
 	case c == ',':
 		return true
 	}

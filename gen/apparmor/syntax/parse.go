@@ -224,7 +224,7 @@ func (p *parser) assign() (Item, bool, error) {
 			a.Values[i] = strings.TrimSuffix(v, ",")
 		}
 	}
-	if len(a.Values) == 0 {
+	if len(a.Values) == 0 || slices.Contains(a.Values, "") {
 		return nil, false, p.failAt(start, "%s without a value", a.Name)
 	}
 	return a, true, nil

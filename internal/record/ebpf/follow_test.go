@@ -69,7 +69,7 @@ func acts(t testing.TB) string {
 // TestDescendants: a descendant is followed whatever becomes of it.
 func TestDescendants(t *testing.T) {
 	prog := acts(t)
-	for _, act := range []string{"mark", "clone3", "vfork", "orphan", "mntns", "thread", "threadexec"} {
+	for _, act := range []string{"mark", "clone3", "vfork", "orphan", "mntns", "setns", "thread", "threadexec"} {
 		t.Run(act, func(t *testing.T) {
 			s := recordRun(t, Options{}, record.AtExec, prog, act)
 			noGaps(t, s, evidence.UnseenCaps)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
 	"github.com/profgen/profgen/internal/record"
 )
 
@@ -85,10 +86,10 @@ func (s seen) unknownGaps() []evidence.Gap {
 		}
 	}
 	for _, c := range s.checks {
-		if name, ok := capName(c.Cap); !ok {
+		if _, ok := abi.CapabilityName(uint32(c.Cap)); !ok {
 			out = append(out, evidence.Gap{
 				Kind:   evidence.Lost,
-				Where:  "unknown " + name,
+				Where:  fmt.Sprintf("unknown capability %d", c.Cap),
 				Detail: "a capability that no table knows: from a newer kernel",
 			})
 		}

@@ -31,7 +31,7 @@ func newContainer(t *testing.T, args ...string) container {
 	t.Helper()
 	needBPF(t)
 	if _, err := exec.LookPath("runc"); err != nil {
-		t.Skip("needs runc: ", err)
+		t.Fatalf("%v: scripts/install-missing test installs it", err)
 	}
 	c := container{t.TempDir(), t.TempDir(), "profgen-test-" + strings.ToLower(filepath.Base(t.TempDir())) + "-" + filepath.Base(t.Name())}
 	root := filepath.Join(c.bundle, "rootfs")

@@ -233,7 +233,7 @@ func (s seen) sockets(c recorderCall, name string) []evidence.Fact {
 }
 
 func capability(c recorderCheck) (evidence.Capability, bool) {
-	name, ok := capName(c.Cap)
+	name, ok := abi.CapabilityName(uint32(c.Cap))
 	if !ok {
 		return evidence.Capability{}, false
 	}

@@ -53,7 +53,7 @@ func (b *budget) take(name string, size int64) error {
 			ErrLimit, name, b.entries, b.limits.Entries)
 	}
 	if size > b.limits.Bytes-b.bytes {
-		return fmt.Errorf("%w: entry %q of %d bytes, after %d bytes of others, passes the limit of %d bytes; raise the size limit if you trust the image",
+		return fmt.Errorf("%w: entry %q of %d bytes, after %d bytes of others, passes the limit of %d bytes; --max-image-size raises it, for an image you trust",
 			ErrLimit, name, size, b.bytes, b.limits.Bytes)
 	}
 	b.bytes += size
@@ -69,7 +69,7 @@ func (b *budget) pass(n int) error {
 	)
 	b.stream += int64(n)
 	if b.stream-int64(b.entries)*overhead-slack > b.limits.Bytes {
-		return fmt.Errorf("%w: it and the layers below unpack to more than the limit of %d bytes; raise the size limit if you trust the image",
+		return fmt.Errorf("%w: it and the layers below unpack to more than the limit of %d bytes; --max-image-size raises it, for an image you trust",
 			ErrLimit, b.limits.Bytes)
 	}
 	return nil

@@ -221,7 +221,7 @@ func TestUnpackRefuses(t *testing.T) {
 		{"whiteout of no name", one(file("d/.wh.", "")), rootfs.ErrHostile, []string{`"d/.wh."`, "whiteout"}},
 		{"root becomes a symlink", one(symlink("./", "/")), rootfs.ErrHostile, []string{"replace the root folder"}},
 		{"unknown type", one(imagetest.Entry{Header: tar.Header{Typeflag: 'M', Name: "a"}}), rootfs.ErrHostile, []string{"type 'M' is unknown"}},
-		{"sparse file of 10 GB", [][]byte{sparse(t, "hole", 10<<30)}, rootfs.ErrLimit, []string{`"hole" of 10737418240 bytes`, "limit of 1048576 bytes", "raise the size limit"}},
+		{"sparse file of 10 GB", [][]byte{sparse(t, "hole", 10<<30)}, rootfs.ErrLimit, []string{`"hole" of 10737418240 bytes`, "limit of 1048576 bytes", "--max-image-size raises it"}},
 		{"old sparse file of 8 GB", [][]byte{oldSparse(t, "hole", 8<<30-1)}, rootfs.ErrLimit, []string{`"hole" of 8589934591 bytes`}},
 		{"header of 1 EB", one(big("a", 1<<60)), rootfs.ErrLimit, []string{`"a" of 1152921504606846976 bytes`}},
 		{"header says more than there is", one(big("a", 4000)), image.ErrDamaged, []string{"layer 1 of 1", "unexpected EOF"}},

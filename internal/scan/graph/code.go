@@ -30,6 +30,8 @@ type Code struct {
 	File    *elfx.File
 	Machine *insn.Machine
 
+	summary *summary // nil if nothing is kept
+
 	fixed bool // loaded where it says: addresses are plain numbers in code and data
 
 	mu    sync.Mutex

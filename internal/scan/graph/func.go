@@ -62,11 +62,11 @@ func (f *Func) sweep(out *insn.Sweep) {
 			opt.Absolute = true
 			opt.Low, opt.High = c.bounds()
 		}
-		c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+		c.read(f.Start, f.End, opt, out)
 		if out.FallsThrough {
 			if end := c.gapEnd(f.End); end > f.End {
 				f.End = end
-				c.Machine.Sweep(f.bytes(), f.Start, opt, out)
+				c.read(f.Start, f.End, opt, out)
 			} else if c.startsAt(f.End) {
 				out.Branches = append(out.Branches, insn.Branch{Site: f.End, Target: f.End})
 			}

@@ -71,6 +71,8 @@ type touched struct {
 
 // Codes keeps prepared objects, for all programs. The zero value is ready.
 type Codes struct {
+	Cache Cache // nil for none
+
 	mu  sync.Mutex
 	all map[*link.Object]*prepared
 }
@@ -92,7 +94,11 @@ func (s *Codes) Get(obj *link.Object) *Code {
 		s.all[obj] = p
 	}
 	s.mu.Unlock()
-	p.once.Do(func() { p.code = Prepare(obj) })
+	p.once.Do(func() {
+		if p.code = Prepare(obj); p.code != nil && s.Cache != nil {
+			p.code.recall(s.Cache)
+		}
+	})
 	return p.code
 }
 

@@ -112,6 +112,7 @@ func (s *search) ask(q query) {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that nobody is seen to call")
 	}
 	m := q.node.Func.Code.Machine
+	analyse(q.node.Callers)
 	for _, e := range q.node.Callers {
 		site, ok := e.From.Func.Values().At(e.Site)
 		if !ok {
@@ -265,6 +266,7 @@ func (w *wrappers) callers(f frame) {
 		w.fail(n, n.Func.Start, "its number is a parameter, and nobody is seen to call it")
 	}
 	m := n.Func.Code.Machine
+	analyse(n.Callers)
 	for _, e := range n.Callers {
 		site, ok := e.From.Func.Values().At(e.Site)
 		if !ok {

@@ -32,6 +32,7 @@ var corpus = []string{
 // tally counts what a comparison saw.
 type tally struct {
 	files, insts, wrong, outside, outsideWrong, bad int
+	avx512, cet                                     int // of insts
 }
 
 func (a *tally) add(b tally) {
@@ -41,6 +42,8 @@ func (a *tally) add(b tally) {
 	a.outside += b.outside
 	a.outsideWrong += b.outsideWrong
 	a.bad += b.bad
+	a.avx512 += b.avx512
+	a.cet += b.cet
 }
 
 func TestX86Objdump(t *testing.T) {
@@ -59,8 +62,10 @@ func TestX86Objdump(t *testing.T) {
 	}
 	t.Logf("%d files, %d instructions in functions, %d wrong; outside %d, %d different; %d lines of objdump that are no instruction",
 		total.files, total.insts, total.wrong, total.outside, total.outsideWrong, total.bad)
-	if total.files < 12 {
-		t.Errorf("only %d files", total.files)
+	t.Logf("x86-64 lengths against objdump: %d instructions of %d binaries, %d wrong; %d of AVX-512, %d of CET",
+		total.insts, total.files, total.wrong, total.avx512, total.cet)
+	if total.files < 12 || total.insts < 10_000_000 || total.avx512 == 0 || total.cet == 0 {
+		t.Error("too little was compared: scripts/install-missing test installs what is missing")
 	}
 }
 
@@ -89,6 +94,8 @@ func compareX86(t *testing.T, objdump, file string) tally {
 			n.bad++
 		case goCode || functions.has(l.addr):
 			n.insts++
+			n.avx512 += count(l.code[0] == 0x62) // EVEX: nothing else begins so in 64-bit code
+			n.cet += count(strings.HasPrefix(l.text, "endbr64") || strings.Contains(l.text, "notrack") || strings.HasPrefix(l.text, "rdssp"))
 			if !same {
 				n.wrong++
 				t.Errorf("%s %x: % x %s: %d bytes", file, l.addr, l.code, l.text, c.in.len)
@@ -102,6 +109,13 @@ func compareX86(t *testing.T, objdump, file string) tally {
 	}, "-j", ".text")
 	t.Logf("%-45s %9d instructions, %d wrong; outside functions %d, %d different", file, n.insts, n.wrong, n.outside, n.outsideWrong)
 	return n
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // cutter compares how objdump and the decoder cut code.

@@ -161,6 +161,13 @@ func (r *run) split() {
 			mark(t)
 		}
 	}
+	n := 0
+	for _, l := range lead[:len(r.code)] {
+		if l {
+			n++
+		}
+	}
+	r.blocks = make([]block, 0, n)
 	for i := 0; i < len(r.code); {
 		j := i + 1
 		for j < len(r.code) && !lead[j] {

@@ -99,7 +99,10 @@ func (s *state) joinSlots(t *state, hurry bool) bool {
 	}
 	// What only t overwrote differs from what s believes is still there from before.
 	for _, b := range t.slots {
-		if v := s.read(b.off, b.width); !v.unknown && !s.has(b.off, b.width) {
+		if s.has(b.off, b.width) {
+			continue
+		}
+		if v := s.read(b.off, b.width); !v.unknown {
 			s.write(b.off, b.width, Join(v, b.val))
 			changed = true
 		}
@@ -108,13 +111,16 @@ func (s *state) joinSlots(t *state, hurry bool) bool {
 }
 
 func (s *state) search(off int64) int {
-	i, _ := slices.BinarySearchFunc(s.slots, off, func(a slot, off int64) int {
-		if a.off+int64(a.width) <= off {
-			return -1
+	lo, hi := 0, len(s.slots) // asked for all the time: no function call
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if a := &s.slots[mid]; a.off+int64(a.width) <= off {
+			lo = mid + 1
+		} else {
+			hi = mid
 		}
-		return 1
-	})
-	return i
+	}
+	return lo
 }
 
 func (s *state) has(off int64, width uint8) bool {
@@ -145,6 +151,10 @@ func (s *state) write(off int64, width uint8, v Value) {
 	end := off + int64(width)
 	i := s.search(off)
 	j := i
+	if j < len(s.slots) && s.slots[j].off == off && s.slots[j].width == width {
+		s.slots[j].val = v
+		return
+	}
 	put := []slot{{off, width, v}}
 	for ; j < len(s.slots) && s.slots[j].off < end; j++ {
 		a := s.slots[j]

@@ -133,13 +133,21 @@ func (v Value) each(f func(Atom) (Atom, bool)) Value {
 	if v.unknown || len(v.atoms) == 0 {
 		return v
 	}
-	out := make([]Atom, 0, len(v.atoms))
-	for _, a := range v.atoms {
+	var out []Atom // nil while nothing changed
+	for i, a := range v.atoms {
 		b, ok := f(a)
 		if !ok {
 			return Unknown()
 		}
-		out = append(out, b)
+		if out == nil && b != a {
+			out = append(make([]Atom, 0, len(v.atoms)), v.atoms[:i]...)
+		}
+		if out != nil {
+			out = append(out, b)
+		}
+	}
+	if out == nil {
+		return v
 	}
 	return set(out)
 }

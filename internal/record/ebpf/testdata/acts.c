@@ -108,6 +108,36 @@ static int act_mntns(char **argv)
 	return 0;
 }
 
+// setns marks in a child that has entered the mount namespace of another.
+static int act_setns(char **argv)
+{
+	int ready[2];
+	pid_t other;
+	char c;
+
+	(void)argv;
+	if (pipe(ready))
+		fail("pipe");
+	other = fork();
+	if (other == 0) {
+		if (unshare(CLONE_NEWNS) || write(ready[1], "", 1) != 1)
+			fail("unshare");
+		pause();
+	}
+	if (read(ready[0], &c, 1) != 1)
+		fail("read");
+	if (fork() == 0) {
+		if (setns(syscall(SYS_pidfd_open, other, 0), CLONE_NEWNS))
+			fail("setns");
+		mark();
+		_exit(0);
+	}
+	wait(NULL);
+	kill(other, SIGKILL);
+	wait(NULL);
+	return 0;
+}
+
 static void *exec_self(void *self)
 {
 	execl(self, self, "mark", NULL);
@@ -363,6 +393,7 @@ int main(int argc, char **argv)
 		{"vfork", act_vfork},
 		{"orphan", act_orphan},
 		{"mntns", act_mntns},
+		{"setns", act_setns},
 		{"threadexec", act_threadexec},
 		{"threadfork", act_threadfork},
 		{"thread", act_thread},
