@@ -101,6 +101,11 @@ func (s seen) unknownGaps() []evidence.Gap {
 // ring from before the recording, only its use is seen.
 func (s seen) hiddenGaps() []evidence.Gap {
 	var out []evidence.Gap
+	if s.used != nil && slices.ContainsFunc(s.allCalls(), func(c recorderCall) bool { return c.Abi == recorderAbiABI_X32 }) {
+		out = append(out, evidence.Gap{
+			Kind: evidence.UnseenFiles, Where: string(abi.X32), Detail: "files that calls of that ABI use are not looked at",
+		})
+	}
 	for _, name := range []string{"io_uring_setup", "io_uring_enter"} {
 		for _, c := range s.allCalls() {
 			hidden := func(g evidence.Gap) bool { return strings.HasPrefix(g.Where, string(c.arch())+" ") }
@@ -160,6 +165,12 @@ func (r *Recorder) fileGaps() []evidence.Gap {
 		}}
 	}
 	var out []evidence.Gap
+	if release := probe().release; older(release, 5, 17) {
+		out = append(out, evidence.Gap{
+			Kind: evidence.UnseenFiles, Where: "Linux " + release,
+			Detail: "the dynamic linkers of programs are not seen, they can be from Linux 5.17 on",
+		})
+	}
 	for _, name := range filePrograms() {
 		if err, ok := r.missing[name]; ok {
 			out = append(out, evidence.Gap{
