@@ -26,14 +26,6 @@ type workload struct {
 	sees  string // what must be among what it does, so that the work is known to be work
 }
 
-// A musl program is not at the bars yet: its cancellation points make system
-// calls whose number is not followed. Each is a gap, so that no profile is made
-// of the scan alone; what is missing behind them is listed here, and no more.
-const (
-	muslMissing = "accept connect nanosleep read"
-	muslSites   = 22
-)
-
 // pages asks for pages of a server in the container's own network.
 func pages(port int, more string) string {
 	return fmt.Sprintf(`u=http://127.0.0.1:%d; curl -fsS $u/ >/dev/null && curl -sS $u/missing >/dev/null && curl -sS -X POST -d a=b $u/ >/dev/null && { %s; }`, port, more)
@@ -85,17 +77,10 @@ func TestObservedIsReachable(t *testing.T) {
 				}
 			}
 			can := newReach(static)
-			sites := 3
-			if w.image == "musl" {
-				sites = muslSites
-				for _, name := range strings.Fields(muslMissing) {
-					can.told[name] = true
-				}
-			}
 			for _, c := range calls {
 				can.hold(t, c)
 			}
-			expectGaps(t, w.image, static, sites)
+			expectGaps(t, w.image, static, 3)
 			t.Logf("%d calls with different arguments made; %d names reachable", len(calls), len(can.facts))
 		})
 	}

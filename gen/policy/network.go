@@ -69,12 +69,15 @@ func (d *decider) addUnresolvedSockets(all map[Network]string) {
 			}
 			for _, args := range b.args {
 				family, known := value(args, 0)
-				_, complete := value(args, 1)
-				n := Network{Family: families[uint32(family)]}
+				kind, complete := value(args, 1)
+				n := Network{Family: families[uint32(family)], Type: socketTypes[uint32(kind)]}
 				switch {
 				case !known:
 					all[Network{}] = "the image's code can open sockets whose family could not be derived"
-				case !complete && n.Family != "" && all[n] == "":
+				case n.Family == "" || complete && n.Type == "" || all[n] != "":
+				case complete:
+					all[n] = "the image's code can open such a socket"
+				default:
 					all[n] = "the image's code can open sockets of this family whose type could not be derived"
 				}
 			}

@@ -3,6 +3,7 @@ package scan
 import (
 	"slices"
 
+	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/scan/graph"
 )
 
@@ -25,6 +26,7 @@ func selectors() map[string]int {
 type argument struct {
 	values     []uint64
 	unresolved []graph.Unresolved
+	ways       [][]evidence.Arg // to make the call, if it is complete: with others that go together
 }
 
 func (a argument) complete() bool { return len(a.unresolved) == 0 && len(a.values) > 0 }
@@ -44,5 +46,8 @@ func (a *analysis) argument(calls []graph.Syscall, index int) argument {
 	}
 	slices.Sort(out.values)
 	out.values = slices.Compact(out.values)
+	for _, v := range out.values {
+		out.ways = append(out.ways, []evidence.Arg{{Index: uint8(index), Value: v}})
+	}
 	return out
 }

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,33 +19,18 @@ func (s *scan) capabilities(set *evidence.Set) {
 		})
 		return
 	}
-	type call struct {
-		arch abi.Arch
-		name string
-	}
-	args := map[call]abi.Args{}
-	open := map[call]bool{}
-	for _, f := range set.Facts {
+	for _, f := range slices.Clone(set.Facts) {
 		f, ok := f.(evidence.Syscall)
 		if !ok {
 			continue
 		}
-		c := call{f.Arch, f.Name}
-		if args[c] == nil {
-			args[c] = abi.Args{}
-		}
-		open[c] = open[c] || len(f.Args) == 0
+		args := abi.Args{} // of this call alone: they go together
 		for _, a := range f.Args {
-			args[c][a.Index] = append(args[c][a.Index], a.Value)
+			args[a.Index] = []uint64{a.Value}
 		}
-	}
-	for c, a := range args {
-		if open[c] {
-			a = nil
-		}
-		for _, n := range abi.MayNeed(c.name, a) {
+		for _, n := range abi.MayNeed(f.Name, args) {
 			if n.When != abi.Rare {
-				set.Facts = append(set.Facts, evidence.Capability{Cap: n.Cap, Arch: c.arch, Syscall: c.name, Phase: evidence.Start, Basis: evidence.Reachable})
+				set.Facts = append(set.Facts, evidence.Capability{Cap: n.Cap, Arch: f.Arch, Syscall: f.Name, Phase: evidence.Start, Basis: evidence.Reachable})
 			}
 		}
 	}

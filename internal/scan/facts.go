@@ -76,7 +76,9 @@ func (a *analysis) facts(set *evidence.Set) {
 	args := make([]argument, len(keys))
 	each(len(keys), func(i int) {
 		_, name, _ := strings.Cut(keys[i], "\x00")
-		if index, ok := selectors()[name]; ok {
+		if name == "socket" || name == "socketpair" {
+			args[i] = a.sockets(byName[keys[i]])
+		} else if index, ok := selectors()[name]; ok {
 			args[i] = a.argument(byName[keys[i]], index)
 		}
 	})
@@ -111,8 +113,8 @@ func (a *analysis) callee(c graph.Syscall) (abi.Arch, string) {
 	return arch, name
 }
 
-// fact adds a system call, once for each value of the argument that selects
-// what it does, where those are all known.
+// fact adds a system call, once for each way to make it, where those are all
+// known.
 func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, arg argument) {
 	nr, _ := arch.Number(name)
 	plain := evidence.Syscall{Arch: arch, Nr: nr, Name: name, Phase: evidence.Start, Basis: evidence.Reachable}
@@ -123,18 +125,23 @@ func (a *analysis) fact(set *evidence.Set, arch abi.Arch, name string, arg argum
 	}
 	if !arg.complete() {
 		set.Facts = append(set.Facts, plain)
-		for _, u := range arg.unresolved {
-			a.note(evidence.Gap{
-				Kind: evidence.UnresolvedArgument, Where: where(u.Node.Func.Code.Object.Path, u.Site), Syscall: name,
-				Detail: fmt.Sprintf("argument %d of %s %s; %d values are known", index, name, u.Why, len(arg.values)),
-			})
-		}
+		a.unresolvedArgument(name, index, arg)
 		return
 	}
-	for _, v := range arg.values {
+	for _, way := range arg.ways {
 		f := plain
-		f.Args = []evidence.Arg{{Index: uint8(index), Value: v}}
+		f.Args = way
 		set.Facts = append(set.Facts, f)
+	}
+}
+
+// unresolvedArgument notes where an argument could not be found out.
+func (a *analysis) unresolvedArgument(name string, index int, arg argument) {
+	for _, u := range arg.unresolved {
+		a.note(evidence.Gap{
+			Kind: evidence.UnresolvedArgument, Where: where(u.Node.Func.Code.Object.Path, u.Site), Syscall: name,
+			Detail: fmt.Sprintf("argument %d of %s %s; %d values are known", index, name, u.Why, len(arg.values)),
+		})
 	}
 }
 
@@ -205,7 +212,7 @@ func (a *analysis) tier(paths *graph.Paths, n *graph.Node, path []graph.Edge) ev
 // is among the facts if any of them can run.
 func (a *analysis) changesIDs(u graph.Unresolved) bool {
 	o := u.Node.Func.Code.Object
-	if !u.Node.Taken || u.Node.Func.Name() != "" || path.Base(o.Path) != "libc.so.6" {
+	if !u.Node.Taken() || u.Node.Func.Name() != "" || path.Base(o.Path) != "libc.so.6" {
 		return false
 	}
 	handlers := 0

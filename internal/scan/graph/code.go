@@ -34,11 +34,11 @@ type Code struct {
 
 	fixed bool // loaded where it says: addresses are plain numbers in code and data
 
-	mu    sync.Mutex
-	funcs []*Func // sorted by start
-	slots []slot  // places that hold an address, sorted
-	sized []sized // data objects of known extent, sorted
-	rels  relTypes
+	mu      sync.Mutex
+	funcs   []*Func  // sorted by start
+	slots   []slot   // places that hold an address, sorted
+	extents []extent // of data that holds addresses, sorted
+	rels    relTypes
 }
 
 // slot is a place in data that holds an address once the object is loaded.
@@ -58,9 +58,6 @@ const (
 	copied                   // a COPY of another object's data
 )
 
-// sized is a data object whose extent a symbol gives.
-type sized struct{ addr, size uint64 }
-
 // Func is a function: a stretch of code that is entered at its start.
 type Func struct {
 	Code       *Code
@@ -76,11 +73,15 @@ type Func struct {
 	Syscalls []uint64   // sites; valid once the function lives
 	Legacy   []uint64   // int 0x80 and sysenter
 	insts    int
-	tables   []uint64 // targets of jump tables within the function
+	runsOn   bool            // control runs past its end into the next function
+	tables   []uint64        // targets of jump tables within the function
+	tabled   map[uint64]bool // where jump tables are
 
-	analyzed sync.Once
-	refined  sync.Once
+	analysis sync.Mutex // of what follows
+	entries  []uint64   // within the function, that code of others is seen to jump to, or takes the address of
 	values   *value.Function
+	refined  bool
+	better   *value.Function // nil if no better than values
 }
 
 // relTypes are the relocation types of a machine that matter.
@@ -119,7 +120,7 @@ func Prepare(obj *link.Object) *Code {
 	if c.fixed {
 		c.addConstants()
 	}
-	c.sized = c.dataObjects()
+	c.extents = c.cutExtents()
 	c.name()
 	return c
 }
@@ -227,30 +228,6 @@ func isGOT(s *elfx.Section) bool { return strings.HasPrefix(s.Name, ".got") }
 
 func isPLT(s *elfx.Section) bool { return strings.HasPrefix(s.Name, ".plt") || s.Name == ".iplt" }
 
-// dataObjects returns the extents that symbols of data give. On arm64 GCC
-// reaches several objects from one anchor (-fsection-anchors), so that the
-// address of one gives away its neighbours: none is taken there.
-func (c *Code) dataObjects() []sized {
-	if c.File.Machine == elf.EM_AARCH64 {
-		return nil
-	}
-	var out []sized
-	for _, list := range [][]elfx.Symbol{c.File.Symbols, c.File.Locals} {
-		for _, s := range list {
-			if s.Type == elf.STT_OBJECT && s.Defined && s.Size > 0 {
-				out = append(out, sized{s.Value, s.Size})
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b sized) int {
-		if a.addr != b.addr {
-			return compare(a.addr, b.addr)
-		}
-		return compare(b.size, a.size) // of aliases the largest
-	})
-	return slices.CompactFunc(out, func(a, b sized) bool { return a.addr == b.addr })
-}
-
 // dense is the share of an executable section that functions of known extent
 // cover where compilers wrote unwind information for all they made: what is
 // left is padding, and tables.
@@ -292,17 +269,57 @@ func (c *Code) discover() {
 	}
 }
 
+// tailCalls adds the targets of jumps from one function into what was taken
+// for another one: those are functions that nothing calls. It looks once: what
+// it finds cuts other functions in two, whose own jumps would then look alike.
+func (c *Code) tailCalls(jumps []insn.Inst, starts map[uint64]bool) {
+	all := make([]uint64, 0, len(starts)+len(c.funcs))
+	for a := range starts {
+		all = append(all, a)
+	}
+	for _, f := range c.funcs {
+		all = append(all, f.Start)
+	}
+	slices.Sort(all)
+	of := func(addr uint64) int {
+		i, ok := slices.BinarySearch(all, addr)
+		if !ok {
+			i--
+		}
+		return i
+	}
+	for _, j := range jumps {
+		if sec := c.File.Section(uint64(j.Imm)); sec == nil || !sec.Exec || isPLT(sec) || sec.Coverage >= dense {
+			continue
+		}
+		if t := uint64(j.Imm); of(t) != of(j.Addr) {
+			starts[t] = true
+		}
+	}
+}
+
 func (c *Code) candidates(sec *elfx.Section, starts map[uint64]bool) {
 	within := func(a uint64) bool { return a >= sec.Addr && a < sec.Addr+sec.Size }
 	add := func(a uint64) {
-		if within(a) {
+		if within(a) && (a%4 == 0 || c.File.Machine != elf.EM_AARCH64) {
 			starts[a] = true
 		}
 	}
+	var jumps []insn.Inst
 	for _, in := range c.Machine.Lift(nil, sec.Data, sec.Addr) {
 		switch in.Op {
-		case insn.Call, insn.Set:
+		case insn.Call:
 			add(uint64(in.Imm))
+		case insn.Jump:
+			jumps = append(jumps, in)
+		}
+	}
+	defer func() { c.tailCalls(jumps, starts) }()
+	var sweep insn.Sweep
+	c.Machine.Sweep(sec.Data, sec.Addr, c.sweepOptions(), &sweep)
+	for _, r := range sweep.Refs {
+		if r.Access == insn.Address && r.Size == 0 {
+			add(r.Addr)
 		}
 	}
 	for _, s := range c.slots {

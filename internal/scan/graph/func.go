@@ -57,22 +57,45 @@ func (f *Func) bytes() []byte { return f.Code.File.Bytes(f.Start, int(f.End-f.St
 func (f *Func) sweep(out *insn.Sweep) {
 	f.swept.Do(func() {
 		c := f.Code
-		opt := insn.SweepOptions{}
-		if c.fixed {
-			opt.Absolute = true
-			opt.Low, opt.High = c.bounds()
-		}
+		opt := c.sweepOptions()
 		c.read(f.Start, f.End, opt, out)
+		for n := 0; out.Cut && !f.exact && n < maxCuts && c.joinNext(f); n++ {
+			c.read(f.Start, f.End, opt, out)
+		}
 		if out.FallsThrough {
 			if end := c.gapEnd(f.End); end > f.End {
 				f.End = end
 				c.read(f.Start, f.End, opt, out)
-			} else if c.startsAt(f.End) {
-				out.Branches = append(out.Branches, insn.Branch{Site: f.End, Target: f.End})
+			} else {
+				f.runsOn = c.startsAt(f.End)
 			}
 		}
 		f.keep(out)
 	})
+}
+
+func (c *Code) sweepOptions() insn.SweepOptions {
+	opt := insn.SweepOptions{Absolute: c.fixed}
+	if c.fixed {
+		opt.Low, opt.High = c.bounds()
+	}
+	return opt
+}
+
+// maxCuts is how many wrong starts of functions may follow one another.
+const maxCuts = 8
+
+// joinNext makes the function go on to the end of the next one; false if there
+// is none. Where functions are known by guesses alone, one may be said to begin
+// in the middle of an instruction; the one before it then has more to it.
+func (c *Code) joinNext(f *Func) bool {
+	sec := c.File.Section(f.Start)
+	i, ok := c.search(f.End)
+	if !ok || sec == nil || c.funcs[i].Start >= sec.Addr+uint64(len(sec.Data)) {
+		return false
+	}
+	f.End = c.funcs[i].End
+	return true
 }
 
 // gapEnd is how far code goes on past the end of a function that does not end
@@ -188,6 +211,7 @@ func (f *Func) keep(s *insn.Sweep) {
 	f.refs = slices.Clone(kept)
 	slices.Sort(tables)
 	tables = slices.Compact(tables)
+	f.tabled = map[uint64]bool{}
 	for i, at := range tables {
 		next := ^uint64(0)
 		if i+1 < len(tables) {
@@ -223,46 +247,69 @@ func (f *Func) table(at, next uint64, limit int64) {
 		limit = maxTable
 	}
 	n := int(limit) + 1
-	f.entries(data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
-	f.entries(data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
+	f.listed(at, data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
+	f.listed(at, data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
 }
 
 // maxTable is the largest jump table that is followed where nothing bounds it.
 const maxTable = 1 << 14
 
-// entries notes the targets that a table lists. Those within the function are
-// for the analysis of values; those within others are the function's cold
-// parts, which begin no function and have no name. Whatever else comes is no
-// longer the table.
-func (f *Func) entries(data []byte, n, width int, target func([]byte) uint64) {
+// listed notes the targets that the table at an address lists. Those within the
+// function are for the analysis of values, however many they are; those within
+// others are the function's cold parts, which begin no function and have no
+// name, of the first n. Whatever else comes is no longer the table.
+func (f *Func) listed(at uint64, data []byte, n, width int, target func([]byte) uint64) {
 	c := f.Code
-	for ; n > 0 && len(data) >= width; n-- {
+	for i := 0; i < maxTable && len(data) >= width; i++ {
 		t := target(data)
 		data = data[width:]
 		if t > f.Start && t < f.End {
 			f.tables = append(f.tables, t)
+			f.tabled[at] = true
 			continue
 		}
-		i, ok := c.search(t)
-		if ok || i == 0 || t >= c.funcs[i-1].End || c.funcs[i-1].named {
+		k, ok := c.search(t)
+		if i >= n || ok || k == 0 || t >= c.funcs[k-1].End || c.funcs[k-1].named {
 			return
 		}
+		f.tabled[at] = true
 		f.branches = append(f.branches, insn.Branch{Site: f.Start, Target: t})
 	}
 }
 
 // Values is what was found out about the values in the function. It is
-// computed once, when first asked for.
+// computed when first asked for, and again once more is known of where control
+// enters.
 func (f *Func) Values() *value.Function {
-	f.analyzed.Do(func() {
-		c := f.Code
-		f.values = value.Analyze(c.Machine, c.Machine.Lift(nil, f.bytes(), f.Start), f.scratch(), f)
-	})
+	f.analysis.Lock()
+	defer f.analysis.Unlock()
+	if f.values == nil {
+		f.values = f.analyze(f.lift())
+	}
 	return f.values
 }
 
-// Tables returns the targets of the function's jump tables within it.
-func (f *Func) Tables() []uint64 { return f.tables }
+func (f *Func) lift() []insn.Inst { return f.Code.Machine.Lift(nil, f.bytes(), f.Start) }
+
+func (f *Func) analyze(code []insn.Inst) *value.Function {
+	return value.Analyze(f.Code.Machine, code, f.scratch(), f, f.entries...)
+}
+
+// enter notes that control, or a pointer, gets into the function at addr. A
+// hot function is entered where its cold part jumps back, and assembly in
+// places of all kinds.
+func (f *Func) enter(addr uint64) {
+	f.analysis.Lock()
+	defer f.analysis.Unlock()
+	if i, ok := slices.BinarySearch(f.entries, addr); !ok {
+		f.entries = slices.Insert(f.entries, i, addr)
+		f.values, f.better, f.refined = nil, nil, false
+	}
+}
+
+// Tables returns the targets of the function's jump tables within it, and how
+// many tables there are.
+func (f *Func) Tables() (targets []uint64, n int) { return f.tables, len(f.tabled) }
 
 // Constant reads memory that nothing writes.
 func (f *Func) Constant(addr uint64, width uint8) (uint64, bool) {

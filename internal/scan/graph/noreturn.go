@@ -13,6 +13,22 @@ var neverReturn = map[string]bool{
 	"__cxa_throw": true, "__cxa_rethrow": true, "__fortify_fail": true, "__chk_fail": true,
 }
 
+// twice are functions that may return more than once: setjmp(3), vfork(2),
+// getcontext(3).
+var twice = map[string]bool{
+	"setjmp": true, "_setjmp": true, "__setjmp": true, "sigsetjmp": true, "__sigsetjmp": true, "vfork": true, "__vfork": true, "getcontext": true,
+}
+
+// ReturnsTwice reports whether one of those is at an address, or bound to a slot
+// there. In a program without symbols nothing tells them.
+func (f *Func) ReturnsTwice(addr uint64) bool {
+	c := f.Code
+	if slot, ok := c.pltSlot(addr); ok {
+		addr = slot
+	}
+	return twice[c.imported(addr)] || !c.File.IsGo() && twice[c.File.FunctionName(addr)]
+}
+
 // maxCalls bounds how deep calls are followed to find out whether they return.
 const maxCalls = 4
 
@@ -86,24 +102,54 @@ func (c *Code) imported(addr uint64) string {
 	return ""
 }
 
-// refine analyses the function once more, knowing which of its calls do not
-// return. It is worth its price only where a system call's number was not
-// found: code after such a call is reached by other ways, with other values.
-func (f *Func) refine() {
-	f.refined.Do(func() {
-		c := f.Code
-		code := c.Machine.Lift(nil, f.bytes(), f.Start)
-		r := &returns{code: c, busy: map[uint64]bool{}}
-		changed := false
-		for i := range code {
-			if code[i].Op == insn.Call && !r.function(uint64(code[i].Imm), maxCalls) {
-				code[i].Op, changed = insn.Stop, true
+// Refined is Values, knowing which calls do not return; false if that changes
+// nothing. It is worth its price only where something was not found: code after
+// such a call is reached by other ways, with other values.
+func (f *Func) Refined() (*value.Function, bool) {
+	f.analysis.Lock()
+	defer f.analysis.Unlock()
+	if f.refined {
+		return f.better, f.better != nil
+	}
+	f.refined = true
+	code := f.lift()
+	r := &returns{code: f.Code, busy: map[uint64]bool{}}
+	changed := false
+	for i := range code {
+		if code[i].Op == insn.Call && !r.function(uint64(code[i].Imm), maxCalls) {
+			code[i].Op, changed = insn.Stop, true
+		}
+	}
+	if changed {
+		f.better = f.analyze(code)
+	}
+	return f.better, changed
+}
+
+// at is what is known at a site of the function: more if known says that it is
+// not enough.
+func (f *Func) at(site uint64, known func(value.Site) bool) (value.Site, bool) {
+	s, ok := f.Values().At(site)
+	if ok && !known(s) {
+		if better, changed := f.Refined(); changed {
+			if b, ok := better.At(site); ok {
+				return b, true
 			}
 		}
-		if changed {
-			f.values = value.Analyze(c.Machine, code, f.scratch(), f)
-		}
-	})
+	}
+	return s, ok
+}
+
+// endsInCallForGood reports whether the last thing that the function does is a
+// call that does not return, with nothing but padding after it.
+func (f *Func) endsInCallForGood() bool {
+	code := f.lift()
+	if len(code) == 0 {
+		return false
+	}
+	last := &code[len(code)-1]
+	r := &returns{code: f.Code, busy: map[uint64]bool{}}
+	return last.Op == insn.Call && !r.function(uint64(last.Imm), maxCalls)
 }
 
 func (f *Func) scratch() insn.RegSet {

@@ -31,6 +31,7 @@ type Edge struct {
 	From   *Node // nil for roots
 	Site   uint64
 	Reason Reason
+	Inside bool // it leads behind the function's start
 }
 
 // Node is a function that can run in a program.
@@ -39,11 +40,15 @@ type Node struct {
 	// First is how it was first reached: following it backwards gives a shortest
 	// path from an entry point.
 	First Edge
-	// Taken says that calls through pointers may enter it, and Escapes that the
-	// pointers may be in the hands of other objects than its own.
-	Taken, Escapes bool
+	// Escapes says that pointers to it may be in the hands of other objects than
+	// its own.
+	Escapes bool
 	// Callers are the calls and jumps that enter it directly.
 	Callers []Edge
+
+	mu      sync.Mutex
+	pointed bool   // calls through pointers may enter it
+	takers  []Edge // where code takes its address, and was not looked at yet
 }
 
 // Program is one program's objects and which of their functions can run.
@@ -83,8 +88,8 @@ type use struct {
 
 // touched is which data of an object code that runs can reach.
 type touched struct {
-	slots    []bool // by index of Code.slots
-	sections map[uint64]bool
+	slots []bool // by index of Code.slots
+	whole []bool // by index of Code.extents
 }
 
 // Codes keeps prepared objects, for all programs. The zero value is ready.
@@ -147,7 +152,7 @@ func (p *Program) Load(codes *Codes) {
 	for i, o := range fresh {
 		p.codes[o] = ready[i]
 		if c := ready[i]; c != nil {
-			p.data[c] = &touched{slots: make([]bool, len(c.slots)), sections: map[uint64]bool{}}
+			p.data[c] = &touched{slots: make([]bool, len(c.slots)), whole: make([]bool, len(c.extents))}
 		}
 	}
 	p.unseen = append(p.unseen, fresh...)
@@ -272,6 +277,10 @@ func (p *Program) follow(n *Node) {
 		p.now = Edge{From: n, Site: b.Site, Reason: Call}
 		p.reachAll(c, b.Target)
 	}
+	if f := n.Func; f.runsOn && !f.endsInCallForGood() {
+		p.now = Edge{From: n, Site: f.End, Reason: Call}
+		p.reachAll(c, f.End)
+	}
 	for _, s := range n.Func.calls {
 		p.now = Edge{From: n, Site: s.Site, Reason: Call}
 		p.callSlot(c, s.Slot)
@@ -294,7 +303,7 @@ func (p *Program) reachAll(c *Code, addr uint64) {
 		return
 	}
 	if f := c.At(addr); f != nil {
-		p.reach(f)
+		p.reach(f, addr)
 	}
 }
 
@@ -395,25 +404,23 @@ func (p *Program) address(c *Code, addr uint64) {
 		p.take(c, addr)
 	case isGOT(sec):
 		p.touch(c, addr, 16)
+		p.touchExtents(c, addr)
 	default:
-		if n, ok := c.objectAt(addr); ok {
-			p.touch(c, addr, n)
-			return
-		}
-		if d := p.data[c]; !d.sections[sec.Addr] {
-			d.sections[sec.Addr] = true
-			p.touch(c, sec.Addr, sec.Size)
-		}
+		p.touchExtents(c, addr)
 	}
 }
 
-// objectAt is the size of the data object that begins at addr.
-func (c *Code) objectAt(addr uint64) (uint64, bool) {
-	i, ok := slices.BinarySearchFunc(c.sized, addr, func(s sized, a uint64) int { return compare(s.addr, a) })
-	if !ok {
-		return 0, false
+// touchExtents says that code that runs can reach the data that an address is
+// in.
+func (p *Program) touchExtents(c *Code, addr uint64) {
+	whole := p.data[c].whole
+	from, to := c.extentsAt(addr)
+	for i := from; i < to; i++ {
+		if e := c.extents[i]; !whole[i] {
+			whole[i] = true
+			p.touch(c, e.lo, e.hi-e.lo)
+		}
 	}
-	return c.sized[i].size, true
 }
 
 // take says that calls through pointers may enter the code at addr.
@@ -426,8 +433,8 @@ func (p *Program) take(c *Code, addr uint64) {
 	if f == nil {
 		return
 	}
-	n := p.reach(f)
-	n.Taken = true
+	n := p.reach(f, addr)
+	n.taken(p.now, c)
 	n.Escapes = n.Escapes || p.now.From == nil || p.now.From.Func.Code != c
 }
 
@@ -471,7 +478,7 @@ func (p *Program) define(c *Code, s elfx.Symbol, addend int64) {
 	case s.Type == elf.STT_GNU_IFUNC:
 		p.now.Reason = Resolve
 		p.reachAll(c, s.Value)
-	case s.Type == elf.STT_OBJECT && s.Size > 0 && c.File.Machine != elf.EM_AARCH64:
+	case s.Type == elf.STT_OBJECT && s.Size > 0 && !c.File.IsGo():
 		p.touch(c, s.Value, s.Size)
 		if addend < 0 || uint64(addend) >= s.Size {
 			p.address(c, s.Value+uint64(addend))
@@ -499,8 +506,11 @@ func (p *Program) copy(c *Code, symbol int) {
 	}
 }
 
-// reach makes a function live, and notes who enters it.
-func (p *Program) reach(f *Func) *Node {
+// reach makes a function live, and notes who enters it and where.
+func (p *Program) reach(f *Func, addr uint64) *Node {
+	if addr != f.Start {
+		f.enter(addr)
+	}
 	n := p.nodes[f]
 	if n == nil {
 		n = &Node{Func: f, First: p.now}
@@ -509,7 +519,9 @@ func (p *Program) reach(f *Func) *Node {
 		p.todo = append(p.todo, n)
 	}
 	if p.now.Reason == Call {
-		n.Callers = append(n.Callers, p.now)
+		e := p.now
+		e.Inside = addr != f.Start
+		n.Callers = append(n.Callers, e)
 	}
 	return n
 }

@@ -102,19 +102,23 @@ func (s *search) fail(n *Node, site uint64, why string) {
 
 // ask asks the callers of a function.
 func (s *search) ask(q query) {
-	if q.node.Taken {
+	taken := q.node.Taken()
+	if taken {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function whose address is taken: calls through pointers may give it anything")
 	}
 	if q.node.First.Reason == Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that whoever loads the object may call")
 	}
-	if len(q.node.Callers) == 0 && !q.node.Taken && q.node.First.Reason != Export {
+	if len(q.node.Callers) == 0 && !taken && q.node.First.Reason != Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that nobody is seen to call")
 	}
 	m := q.node.Func.Code.Machine
 	analyse(q.node.Callers)
 	for _, e := range q.node.Callers {
-		site, ok := e.From.Func.Values().At(e.Site)
+		if e.Inside {
+			continue // what it gives is no parameter
+		}
+		site, ok := e.From.Func.at(e.Site, func(s value.Site) bool { return known(s.Resolve(m, q.atom)) })
 		if !ok {
 			s.fail(e.From, e.Site, "is given in a way that is not followed")
 			continue
@@ -201,11 +205,7 @@ type wrappers struct {
 
 func (w *wrappers) start() {
 	m := w.maker.Func.Code.Machine
-	site, ok := w.maker.Func.Values().At(w.instr)
-	if _, known := site.Reg(m.Number).Known(); ok && !known {
-		w.maker.Func.refine()
-		site, ok = w.maker.Func.Values().At(w.instr)
-	}
+	site, ok := w.maker.Func.at(w.instr, func(s value.Site) bool { return known(s.Reg(m.Number)) })
 	if !ok {
 		w.fail(w.maker, w.instr, "no instruction of the function")
 		return
@@ -259,16 +259,20 @@ func (w *wrappers) callers(f frame) {
 		w.fail(n, f.site, "its number comes through too many wrappers")
 		return
 	}
-	if n.Taken || n.First.Reason == Export {
+	taken := n.Taken()
+	if taken || n.First.Reason == Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and calls through pointers may give any")
 	}
-	if len(n.Callers) == 0 && !n.Taken && n.First.Reason != Export {
+	if len(n.Callers) == 0 && !taken && n.First.Reason != Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and nobody is seen to call it")
 	}
 	m := n.Func.Code.Machine
 	analyse(n.Callers)
 	for _, e := range n.Callers {
-		site, ok := e.From.Func.Values().At(e.Site)
+		if e.Inside {
+			continue
+		}
+		site, ok := e.From.Func.at(e.Site, func(s value.Site) bool { return known(lift(m, s, f.number, true)) })
 		if !ok {
 			w.fail(e.From, e.Site, "its number is given in a way that is not followed")
 			continue
@@ -279,6 +283,11 @@ func (w *wrappers) callers(f frame) {
 		}
 		w.todo = append(w.todo, up)
 	}
+}
+
+func known(v value.Value) bool {
+	_, ok := v.Known()
+	return ok
 }
 
 // lift puts a value of a function in terms of the caller at site. Constants of

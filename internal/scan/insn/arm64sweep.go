@@ -21,6 +21,7 @@ func (arm64) sweep(code []byte, addr uint64, _ SweepOptions, out *Sweep) {
 		return true
 	})
 	out.Bad += len(code) % 4
+	out.Cut = len(code)%4 != 0
 	if s.pages != nil {
 		s.pages.resolve(code, addr, out)
 	}

@@ -12,7 +12,8 @@
 package insn
 
 // Reg is a general-purpose register. x86-64: 0…15 in encoding order, RAX RCX
-// RDX RBX RSP RBP RSI RDI R8…R15. arm64: X0…X30, and 31 is SP; the zero
+// RDX RBX RSP RBP RSI RDI R8…R15, and 16 is none of the processor's: Lift puts
+// there what goes from memory to memory. arm64: X0…X30, and 31 is SP; the zero
 // register never appears.
 type Reg uint8
 
@@ -64,7 +65,7 @@ type arch interface {
 func X8664() *Machine {
 	return &Machine{
 		Name:           "x86_64",
-		Regs:           16,
+		Regs:           17,
 		SP:             rsp,
 		Number:         rax,
 		Args:           [6]Reg{rdi, rsi, rdx, r10, r8, r9},
@@ -103,6 +104,9 @@ type Sweep struct {
 	// (nop, int3), nor after a call that is the very last instruction: that
 	// call does not return. A call that padding follows may fall through.
 	FallsThrough bool
+
+	// Cut reports that bytes near the end are no instruction: the code may go on.
+	Cut bool
 
 	// TableLimit bounds the indexes of the function's jump tables: the
 	// largest immediate of a cmp or and, or 255 if a byte is zero-extended

@@ -5,10 +5,7 @@ import "encoding/binary"
 // Append appends what the sweep found to b, in a form that Recall reads. addr is
 // where the function lies.
 func (s *Sweep) Append(b []byte, addr uint64) []byte {
-	flags := uint64(0)
-	if s.FallsThrough {
-		flags = 1
-	}
+	flags := bit(s.FallsThrough) | bit(s.Cut)<<1
 	for _, n := range []uint64{flags, uint64(s.Insts), uint64(s.Bad), uint64(s.TableLimit + 1)} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -59,7 +56,8 @@ func delta(b []byte, v, from uint64) []byte { return binary.AppendVarint(b, int6
 func (s *Sweep) Recall(b []byte, addr uint64) bool {
 	s.reset()
 	r := &recalling{b: b}
-	s.FallsThrough = r.number() == 1
+	flags := r.number()
+	s.FallsThrough, s.Cut = flags&1 != 0, flags&2 != 0
 	s.Insts, s.Bad, s.TableLimit = int(r.number()), int(r.number()), int64(r.number())-1
 	site := addr
 	for range r.count() {

@@ -126,7 +126,7 @@ func (l *x86Lifter) group45() {
 	which := l.in.modrm >> 3 & 7
 	switch {
 	case which == 6 && dst.mem:
-		l.pushOther()
+		l.pushMem()
 	case which == 6:
 		l.push(dst.reg, 0)
 	case !dst.isReg():

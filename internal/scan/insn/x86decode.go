@@ -18,6 +18,10 @@ const (
 	r11
 )
 
+// between is no register of the processor: it holds what an instruction moves
+// from memory to memory.
+const between Reg = 16
+
 // Prefixes of an instruction, as far as they matter: bits.
 const (
 	p66   = 1 << iota // operand size

@@ -145,7 +145,9 @@ func (l *x86Lifter) cmpxchg() {
 func (l *x86Lifter) cmov() {
 	width, dst := l.in.operandSize(), Reg(l.in.reg())
 	if l.in.isMem() {
-		l.clobber(Regs(dst))
+		l.load(between, width, ZeroExt, l.mem())
+		l.regReg(Choose, dst, width, extension(width), dst, between)
+		l.clobber(Regs(between))
 		return
 	}
 	l.regReg(Choose, dst, width, extension(width), dst, Reg(l.in.rm()))
@@ -179,6 +181,14 @@ func (l *x86Lifter) push(src Reg, imm int64) {
 func (l *x86Lifter) pushReg() { l.push(Reg(l.opcodeReg()), 0) }
 func (l *x86Lifter) pushImm() { l.push(NoReg, l.in.imm) }
 
+// pushMem reads before it writes: the operand may be relative to the stack
+// pointer.
+func (l *x86Lifter) pushMem() {
+	l.load(between, l.stackWidth(), ZeroExt, l.mem())
+	l.push(between, 0)
+	l.clobber(Regs(between))
+}
+
 // pushOther pushes what no register has.
 func (l *x86Lifter) pushOther() {
 	width := l.stackWidth()
@@ -207,8 +217,10 @@ func (l *x86Lifter) popRM() {
 		l.pop(Reg(l.in.rm()))
 		return
 	}
+	l.load(between, width, ZeroExt, based(rsp, 0))
 	l.popOther()
-	l.scribble(l.mem(), int(width))
+	l.store(l.mem(), width, between, 0)
+	l.clobber(Regs(between))
 }
 
 // popOther pops to where no register is.

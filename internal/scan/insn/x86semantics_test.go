@@ -427,6 +427,7 @@ func TestX86Semantics(t *testing.T) {
 	need(t, "gcc", "gcc")
 	s := semantics{
 		machine:   X8664(),
+		skip:      Regs(between),
 		cc:        []string{"gcc", "-no-pie"},
 		as:        []string{"as", "--64", "--no-warn"},
 		header:    ".intel_syntax noprefix\n.text\n",

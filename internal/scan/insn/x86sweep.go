@@ -24,6 +24,7 @@ func (x86) sweep(code []byte, addr uint64, opt SweepOptions, out *Sweep) {
 		site := addr + uint64(c.off)
 		if !c.next(in) {
 			out.Bad++
+			out.Cut = out.Cut || len(code)-c.off < len(window{})
 			s.calls = false
 			continue
 		}

@@ -120,7 +120,11 @@ func (f *Finder) execFile(from origin, name string, argv args, depth int) outcom
 	if from.script == "" || bytes.IndexByte(data[:min(len(data), binprmBufSize)], 0) >= 0 {
 		return outcome{missing: []string{name}, err: errors.New("it is neither an ELF file nor a script with #!; the kernel does not run it (ENOEXEC)")}
 	}
-	// execvp(3) and shells give a file without #! to a shell.
+	// execvp(3) and shells give a file without #! to a shell, which may be such a file itself.
+	if from.rewrites == maxRewrites {
+		return outcome{missing: []string{name}, err: errors.New("it is a script without #!, and so is the /bin/sh that would run it")}
+	}
+	from.rewrites++
 	from.label, from.shebang = from.label+" (no #!: /bin/sh)", false
 	return f.execFile(from, "/bin/sh", slices.Concat(args{{text: "sh"}, {text: f.asSeen(name, file)}}, argv[1:]), depth+1)
 }

@@ -150,13 +150,13 @@ func getopt(list args, short, long, attached string) options {
 // next argument.
 func (o *options) bundle(a arg, short, attached string) (string, bool) {
 	letters := a.text[1:]
-	for i, r := range letters {
-		name, rest := string(r), letters[i+len(string(r)):]
-		takes := strings.ContainsRune(short, r)
+	for i := range len(letters) { // getopt(3) knows bytes, not runes
+		name, rest := letters[i:i+1], letters[i+1:]
+		takes := strings.Contains(short, name)
 		if takes && rest == "" && !a.open {
 			return name, true
 		}
-		if takes || strings.ContainsRune(attached, r) {
+		if takes || strings.Contains(attached, name) {
 			o.values[name] = append(o.values[name], arg{text: rest, open: a.open})
 			return "", false
 		}

@@ -11,13 +11,16 @@ import (
 type Object interface {
 	// Constant is the value of width bytes of memory that nothing ever writes.
 	Constant(addr uint64, width uint8) (uint64, bool)
-	// Tables returns the addresses that jump tables of the function list, within
-	// the function; none if it has no tables that can be read.
-	Tables() []uint64
+	// Tables returns the addresses within the function that its jump tables list,
+	// and how many tables there are that could be read.
+	Tables() (targets []uint64, n int)
+	// ReturnsTwice reports whether what is at an address, or what the address
+	// that is stored there is of, may return more than once, as setjmp does.
+	ReturnsTwice(addr uint64) bool
 }
 
 // Site is a place where control leaves the function: a call, a jump out of it,
-// or a system call, with what is known there.
+// a system call, or the end if control runs past it, with what is known there.
 type Site struct {
 	Addr uint64
 	Op   insn.Op // Call, IndirectCall, Jump, CondBranch, IndirectJump or Syscall
@@ -37,18 +40,23 @@ type held struct {
 type Function struct {
 	machine *insn.Machine
 	sites   []Site // sorted by Addr
+	runsOn  bool   // the last site is where control runs past the end
 }
 
 // Sites returns the sites of the function in order of their addresses.
 func (f *Function) Sites() []Site { return f.sites }
 
-// At returns the site at an address.
+// At returns the site at an address; of addresses behind the code, the end that
+// control runs past.
 func (f *Function) At(addr uint64) (Site, bool) {
 	i, ok := slices.BinarySearchFunc(f.sites, addr, func(s Site, a uint64) int { return cmp.Compare(s.Addr, a) })
-	if !ok {
-		return Site{}, false
+	switch {
+	case ok:
+		return f.sites[i], true
+	case f.runsOn && i == len(f.sites):
+		return f.sites[i-1], true
 	}
-	return f.sites[i], true
+	return Site{}, false
 }
 
 // Reg is what the register can hold at the site.
@@ -92,20 +100,28 @@ func (s Site) stack(m *insn.Machine, off int64) Value {
 	return s.mem.read(s.sp+off, 8)
 }
 
-// Analyze interprets a function, lifted, from its first instruction on. Time
-// and memory are linear in its length, times a small constant.
-func Analyze(m *insn.Machine, code []insn.Inst, scratch insn.RegSet, obj Object) *Function {
+// Analyze interprets a function, lifted, from its first instruction on, and
+// from the entries at which code of other functions gets into the middle of
+// it, knowing nothing there. Time and memory are linear in its length, times a
+// small constant.
+func Analyze(m *insn.Machine, code []insn.Inst, scratch insn.RegSet, obj Object, entries ...uint64) *Function {
 	f := &Function{machine: m}
 	if len(code) == 0 {
 		return f
 	}
 	r := &run{machine: m, code: code, scratch: scratch, obj: obj}
-	r.split()
+	r.split(entries)
 	first := entry(m)
 	r.flow(0, &first)
+	for _, e := range entries {
+		if b, ok := r.blockAt(e); ok {
+			s := anywhere(m)
+			r.flow(b, &s)
+		}
+	}
 	r.settle()
 	r.strays()
-	f.sites = r.sites()
+	f.sites, f.runsOn = r.sites()
 	return f
 }
 
@@ -115,7 +131,7 @@ type block struct {
 	in     state
 	visits int
 	queued bool
-	jumps  bool // ends in a jump through a register
+	jumps  bool // ends in a jump that may go anywhere within the function
 }
 
 type run struct {
@@ -127,19 +143,23 @@ type run struct {
 	lowest  int // no block before it is queued
 	pending int // blocks that are queued
 	tables  []uint64
+	count   int // of the tables
 }
 
 // hurried is after how many visits of a block differences become unknown.
 const hurried = 6
 
 // split finds the blocks.
-func (r *run) split() {
+func (r *run) split(entries []uint64) {
 	lead := make([]bool, len(r.code)+1)
 	lead[0] = true
 	mark := func(addr uint64) {
 		if i, ok := r.index(addr); ok {
 			lead[i] = true
 		}
+	}
+	for _, e := range entries {
+		mark(e)
 	}
 	jumps := false
 	for i := range r.code {
@@ -156,7 +176,7 @@ func (r *run) split() {
 		}
 	}
 	if jumps && r.obj != nil {
-		r.tables = r.obj.Tables()
+		r.tables, r.count = r.obj.Tables()
 		for _, t := range r.tables {
 			mark(t)
 		}
@@ -228,6 +248,7 @@ func (r *run) settle() {
 			r.step(&s, &r.code[i])
 		}
 		if r.fallsThrough(bl) && b+1 < len(r.blocks) {
+			r.assume(&s, bl, false)
 			r.flow(b+1, &s)
 		}
 	}
@@ -247,7 +268,9 @@ func (r *run) leave(b, i int, s *state) {
 	switch in.Op {
 	case insn.Jump, insn.CondBranch:
 		if t, ok := r.blockAt(uint64(in.Imm)); ok {
-			r.flow(t, s)
+			taken := s.clone()
+			r.assume(&taken, &r.blocks[b], true)
+			r.flow(t, &taken)
 		}
 	case insn.IndirectJump:
 		for _, addr := range r.tables {
@@ -255,16 +278,43 @@ func (r *run) leave(b, i int, s *state) {
 				r.flow(t, s)
 			}
 		}
-		if sp, ok := frame(s.regs[r.machine.SP]); len(r.tables) == 0 && (!ok || sp != 0) {
+		if sp, ok := frame(s.regs[r.machine.SP]); !ok || sp != 0 || r.picks(&r.blocks[b], s) {
 			r.blocks[b].jumps = true
 		}
 	}
 }
 
+// picks reports whether the jump that ends a block may go to a place that is
+// picked from a table. Otherwise, with the stack as it was on entry, it is a
+// call in the last place, of what was read from memory or given.
+func (r *run) picks(bl *block, s *state) bool {
+	jump := &r.code[bl.hi-1]
+	if jump.A == insn.NoReg {
+		return jump.Mem.Index != insn.NoReg
+	}
+	for i := bl.hi - 2; i >= bl.lo; i-- {
+		in := &r.code[i]
+		if in.Dst == jump.A {
+			return in.Op != insn.Load || in.Mem.Index != insn.NoReg
+		}
+		if in.Clobbers.Has(jump.A) {
+			return in.Op != insn.Call && in.Op != insn.IndirectCall
+		}
+	}
+	_, known := s.regs[jump.A].Known()
+	return !known
+}
+
 // strays interprets code that nothing was seen to lead to, such as landing
 // pads, knowing nothing; and all blocks where a jump may lead anywhere.
 func (r *run) strays() {
-	lost := slices.ContainsFunc(r.blocks, func(b block) bool { return b.jumps })
+	jumps := 0
+	for b := range r.blocks {
+		if r.blocks[b].jumps {
+			jumps++
+		}
+	}
+	lost := jumps > r.count
 	s := anywhere(r.machine)
 	for b := range r.blocks {
 		if !r.blocks[b].in.reached || lost && r.blocks[b].lo > 0 && !r.follows(b) {
@@ -282,11 +332,11 @@ func (r *run) follows(b int) bool {
 
 // sites interprets every block once more and keeps what is known where control
 // leaves.
-func (r *run) sites() []Site {
-	var out []Site
+func (r *run) sites() (out []Site, runsOn bool) {
+	var s state
 	for b := range r.blocks {
 		bl := &r.blocks[b]
-		s := bl.in.clone()
+		s = bl.in.clone()
 		for i := bl.lo; i < bl.hi; i++ {
 			in := &r.code[i]
 			if r.leaves(in) {
@@ -296,7 +346,10 @@ func (r *run) sites() []Site {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Site) int { return cmp.Compare(a.Addr, b.Addr) })
-	return out
+	if runsOn = r.fallsThrough(&r.blocks[len(r.blocks)-1]); runsOn {
+		out = append(out, r.site(&s, &insn.Inst{Addr: r.end(), Op: insn.Jump}))
+	}
+	return out, runsOn
 }
 
 func (r *run) leaves(in *insn.Inst) bool {
@@ -304,11 +357,16 @@ func (r *run) leaves(in *insn.Inst) bool {
 	case insn.Call, insn.IndirectCall, insn.IndirectJump, insn.Syscall:
 		return true
 	case insn.Jump, insn.CondBranch:
-		first, last := r.code[0].Addr, &r.code[len(r.code)-1]
 		t := uint64(in.Imm)
-		return t < first || t >= last.Addr+uint64(last.Len)
+		return t < r.code[0].Addr || t >= r.end()
 	}
 	return false
+}
+
+// end is where the code ends.
+func (r *run) end() uint64 {
+	last := &r.code[len(r.code)-1]
+	return last.Addr + uint64(last.Len)
 }
 
 func (r *run) site(s *state, in *insn.Inst) Site {

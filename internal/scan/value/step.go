@@ -28,6 +28,9 @@ func (r *run) step(s *state, in *insn.Inst) {
 	case insn.Scribble:
 		r.store(s, in, Unknown())
 	case insn.Call, insn.IndirectCall:
+		if r.returnsTwice(in) {
+			s.leak = -noLeak // it returns once more, whatever was stored in the meantime
+		}
 		r.call(s)
 	case insn.Syscall:
 		r.syscall(s)
@@ -210,6 +213,18 @@ func (r *run) store(s *state, in *insn.Inst, v Value) {
 	default:
 		s.spoil()
 	}
+}
+
+// returnsTwice reports whether a call is one of setjmp or its like.
+func (r *run) returnsTwice(in *insn.Inst) bool {
+	switch {
+	case r.obj == nil:
+	case in.Op == insn.Call:
+		return r.obj.ReturnsTwice(uint64(in.Imm))
+	case in.A == insn.NoReg && in.Mem.Base == insn.NoReg && in.Mem.Index == insn.NoReg && !in.Mem.Segment:
+		return r.obj.ReturnsTwice(uint64(in.Mem.Disp))
+	}
+	return false
 }
 
 // call is what a called function may do: it keeps what the calling convention
