@@ -56,7 +56,7 @@ SQL
 
 var workloads = []workload{
 	{"nginx", pages(80, "true"), "accept4 epoll_wait"},
-	{"redis", `r="redis-cli -h 127.0.0.1"; $r set k v | grep -q OK && $r get k && $r bgsave && $r info && $r bgrewriteaof && $r eval 'return redis.call("get","k")' 0 >/dev/null; sleep 0.3`, "fdatasync setsockopt"},
+	{"redis", `r="redis-cli -h 127.0.0.1"; $r set k v | grep -q OK && $r get k && $r bgsave && $r info && $r bgrewriteaof && $r eval 'return redis.call("get","k")' 0 >/dev/null && while $r info persistence | grep -E '^(rdb_bgsave|aof_rewrite)_(in_progress|scheduled):1'; do sleep 0.1; done`, "fdatasync setsockopt"},
 	{"memcached", servers[2].checkAt("127.0.0.1", 11211), "accept4 epoll_wait"},
 	{"postgres", postgresWork, "shmget epoll_wait"},
 	{"sqlite", "", "pwrite64 fcntl"},
