@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -116,13 +118,24 @@ func summarize(w io.Writer, dir string, b gen.Bundle) {
 	fmt.Fprintf(w, "  capabilities  %s\n", orNone(b.Policy.Capabilities))
 	fmt.Fprintf(w, "  sockets       %s\n", orNone(sockets(b.Policy.Network)))
 	const most = 4
-	for i, warning := range b.Policy.Warnings {
+	for i, warning := range gravestFirst(b.Policy.Warnings) {
 		if i == most {
 			fmt.Fprintf(w, "  and %d more warnings\n", len(b.Policy.Warnings)-most)
 			break
 		}
 		fmt.Fprintf(w, "  warning       %s\n", warning.Sentence)
 	}
+}
+
+// gravestFirst puts what says that profgen itself was wrong before the rest.
+func gravestFirst(warnings []policy.Warning) []policy.Warning {
+	grave := func(w policy.Warning) int {
+		if strings.HasSuffix(w.Code, "not-reachable") {
+			return 0
+		}
+		return 1
+	}
+	return slices.SortedStableFunc(slices.Values(warnings), func(a, b policy.Warning) int { return grave(a) - grave(b) })
 }
 
 // nextSteps tells what to do with a profile directory.

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/abi"
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/profiledir"
 )
@@ -24,6 +25,12 @@ type workload struct {
 	check string // drives it, if it does not end by itself
 	sees  string // what must be among what it does, so that the work is known to be work
 }
+
+// A musl program is not at the bars yet: some system calls have a number that
+// is read from memory, in the two musls of the image, the shared one and the one
+// that is linked in: of posix_spawn's child three each, and one or two of setuid
+// and its like. Each is a gap, so that no profile is made of the scan alone.
+const muslSites = 9
 
 // pages asks for pages of a server in the container's own network.
 func pages(port int, more string) string {
@@ -47,7 +54,7 @@ SQL
 
 var workloads = []workload{
 	{"nginx", pages(80, "true"), "accept4 epoll_wait"},
-	{"redis", `r="redis-cli -h 127.0.0.1"; $r set k v | grep -q OK && $r get k && $r bgsave && $r info && $r bgrewriteaof && $r eval 'return redis.call("get","k")' 0 >/dev/null; sleep 0.3`, "fdatasync setsockopt"},
+	{"redis", `r="redis-cli -h 127.0.0.1"; $r set k v | grep -q OK && $r get k && $r bgsave && $r info && $r bgrewriteaof && $r eval 'return redis.call("get","k")' 0 >/dev/null && while $r info persistence | grep -E '^(rdb_bgsave|aof_rewrite)_(in_progress|scheduled):1'; do sleep 0.1; done`, "fdatasync setsockopt"},
 	{"memcached", servers[2].checkAt("127.0.0.1", 11211), "accept4 epoll_wait"},
 	{"postgres", postgresWork, "shmget epoll_wait"},
 	{"sqlite", "", "pwrite64 fcntl"},
@@ -76,10 +83,14 @@ func TestObservedIsReachable(t *testing.T) {
 				}
 			}
 			can := newReach(static)
+			sites := 3
+			if w.image == "musl" {
+				sites = muslSites
+			}
 			for _, c := range calls {
 				can.hold(t, c)
 			}
-			expectGaps(t, w.image, static, 3)
+			expectGaps(t, w.image, static, sites)
 			t.Logf("%d calls with different arguments made; %d names reachable", len(calls), len(can.facts))
 		})
 	}
@@ -152,7 +163,8 @@ func derived(t *testing.T, ref string) evidence.Set {
 // made is a system call as it was made: its arguments as far as they are known.
 type made struct {
 	name string
-	args string // by index, in hexadecimal; "" if it is not known
+	args string   // by index, in hexadecimal; "" if it is not known
+	arch abi.Arch // of a recorder, which keeps of arguments only what abi.Arch.Arguments says; "" of strace, which keeps all
 }
 
 type madeCalls []made
@@ -196,7 +208,7 @@ func (w workload) observe(t *testing.T, layout string) madeCalls {
 		if !calls.has(f.Name) {
 			t.Errorf("recorded, and not seen by strace: %s", f.Name)
 		}
-		calls = append(calls, made{f.Name, fmtArgs(f.Args)})
+		calls = append(calls, made{f.Name, fmtArgs(f.Args), f.Arch})
 	}
 	return calls
 }
@@ -332,6 +344,11 @@ func includes(f evidence.Syscall, c made) bool {
 			continue
 		}
 		mask := uint64(0xffffffff)
+		for _, kept := range c.arch.Arguments(c.name) {
+			if kept.Index == a.Index {
+				mask &= kept.Mask
+			}
+		}
 		if strings.HasPrefix(c.name, "socket") && a.Index == 1 {
 			mask &^= 0o2004000 // SOCK_CLOEXEC, SOCK_NONBLOCK
 		}

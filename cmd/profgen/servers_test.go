@@ -53,11 +53,8 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// bystanding is a call that nothing in the images makes, and that chrt does.
-const bystanding = "sched_getscheduler"
-
-// startBystander has a process of this host make the bystanding call again and
-// again.
+// startBystander has a process of this host make a call that nothing in the
+// images makes, sched_getscheduler, again and again.
 func startBystander(t *testing.T) (end func()) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", "while chrt -p $$ >/dev/null; do sleep 0.01; done")
