@@ -26,7 +26,6 @@ const imports = `
 cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
-
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 
 gen:                        gen/apparmor gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
@@ -41,13 +40,11 @@ internal/record/auditlog:   gen/evidence internal/abi | | sys
 internal/record/ebpf:       gen/evidence internal/abi internal/host internal/record | ebpf sys |
 internal/record/recordtest: gen/evidence internal/record | |
 
-
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
-internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | sys | internal/host
-
+internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | sys |
 
 gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |

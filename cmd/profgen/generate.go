@@ -33,13 +33,7 @@ func generateCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			bundle, err := generate(c, dir, set)
-			if err != nil {
-				return err
-			}
-			summarize(c.App.ErrWriter, dir, bundle)
-			nextSteps(c.App.ErrWriter, dir)
-			return nil
+			return generateAndTell(c, dir, set)
 		},
 	}
 }
@@ -101,6 +95,18 @@ func generate(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, error) 
 		return gen.Bundle{}, err
 	}
 	return bundle, profiledir.SaveBundle(dir, bundle)
+}
+
+// generateAndTell makes the files of dir, and tells what they are and what to do
+// with them.
+func generateAndTell(c *cli.Context, dir string, set evidence.Set) error {
+	bundle, err := generate(c, dir, set)
+	if err != nil {
+		return err
+	}
+	summarize(c.App.ErrWriter, dir, bundle)
+	nextSteps(c.App.ErrWriter, dir)
+	return nil
 }
 
 // summarize tells in a few lines what a profile is.

@@ -79,13 +79,7 @@ func importAction(c *cli.Context) error {
 	if err := profiledir.SaveEvidence(dir, set); err != nil {
 		return err
 	}
-	bundle, err := generate(c, dir, set)
-	if err != nil {
-		return err
-	}
-	summarize(c.App.ErrWriter, dir, bundle)
-	nextSteps(c.App.ErrWriter, dir)
-	return nil
+	return generateAndTell(c, dir, set)
 }
 
 // importArch is the ABI of the machine that a log is from.

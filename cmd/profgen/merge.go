@@ -58,12 +58,9 @@ func mergeAction(c *cli.Context) error {
 		return err
 	}
 	printMerged(c, set)
-	bundle, err := generate(c, dir, set)
-	if err != nil {
+	if err := generateAndTell(c, dir, set); err != nil {
 		return err
 	}
-	summarize(c.App.ErrWriter, dir, bundle)
-	nextSteps(c.App.ErrWriter, dir)
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, merged(set))
 	}

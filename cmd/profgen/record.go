@@ -96,17 +96,9 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	if err != nil {
 		return err
 	}
-	before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
-	talk := newTalk(c.App.ErrWriter)
-	talk.unpacking(run.Subject.Image)
-	run.Progress = talk.progress
-	run.Save = func(set evidence.Set) error {
-		return profiledir.SaveEvidence(dir, evidence.Merge(before, set))
-	}
-	res, err := run.Do(c.Context)
-	talk.clear()
+	res, before, err := perform(c, dir, run, before)
 	if err != nil {
-		return explain(err, res)
+		return err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "recorded %d system calls in %s\n",
 		res.Progress.Syscalls, res.Progress.Elapsed.Round(100*time.Millisecond))
@@ -125,6 +117,24 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 		return exitError{res.Code, nil}
 	}
 	return nil
+}
+
+// perform does a recording, which dir keeps beside what there was before it, and
+// returns with it what of that still holds: all but marks that it makes up for.
+func perform(c *cli.Context, dir string, run record.Run, before evidence.Set) (record.Result, evidence.Set, error) {
+	before.Gaps = slices.DeleteFunc(slices.Clone(before.Gaps), run.MakesUpFor)
+	talk := newTalk(c.App.ErrWriter)
+	talk.unpacking(run.Subject.Image)
+	run.Progress = talk.progress
+	run.Save = func(set evidence.Set) error {
+		return profiledir.SaveEvidence(dir, evidence.Merge(before, set))
+	}
+	res, err := run.Do(c.Context)
+	talk.clear()
+	if err != nil {
+		return record.Result{}, evidence.Set{}, explain(err, res)
+	}
+	return res, before, nil
 }
 
 // checkRecordFlags finds what is wrong with the flags before anything is done.

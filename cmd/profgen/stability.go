@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
-	"github.com/profgen/profgen/internal/record"
 )
 
 func runsFlag() cli.Flag {
@@ -32,64 +30,50 @@ func checkRuns(c *cli.Context) error {
 // recordRuns records a workload several times into dir. Each recording is kept
 // as soon as it is made; the first that fails, or an interrupt, ends them.
 func recordRuns(c *cli.Context, facts host.Facts, dir string) error {
-	before, err := evidenceBefore(c, dir)
+	all, err := evidenceBefore(c, dir)
 	if err != nil {
 		return err
 	}
 	n, w := c.Int("runs"), c.App.ErrWriter
 	var runs []evidence.Set
 	for len(runs) < n && c.Context.Err() == nil {
-		so := evidence.Merge(append(runs, before.AsRun())...)
-		set, run, err := recordOnce(c, facts, dir, so)
+		set, before, err := recordOnce(c, facts, dir, all)
 		if err != nil {
 			return fmt.Errorf("run %d of %d: %w", len(runs)+1, n, err)
 		}
-		before.Gaps = slices.DeleteFunc(before.Gaps, run.MakesUpFor)
 		runs = append(runs, set)
+		all = evidence.Merge(before, set)
 		fmt.Fprintf(w, "run %d of %d: %d facts, %d of them new\n", len(runs), n,
 			evidence.Compare(runs[len(runs)-1:]).Always, evidence.Compare(runs).New[len(runs)-1])
 	}
-	set := evidence.Merge(append(runs, before.AsRun())...)
-	if err := profiledir.SaveEvidence(dir, set); err != nil {
+	if err := profiledir.SaveEvidence(dir, all); err != nil {
 		return err
 	}
 	printStability(w, evidence.Compare(runs))
-	bundle, err := generate(c, dir, set)
-	if err != nil {
-		return err
-	}
-	summarize(w, dir, bundle)
-	nextSteps(w, dir)
-	return nil
+	return generateAndTell(c, dir, all)
 }
 
-// recordOnce makes one of several recordings, beside what there is so far.
-func recordOnce(c *cli.Context, facts host.Facts, dir string, before evidence.Set) (evidence.Set, record.Run, error) {
+// recordOnce makes one of several recordings, and returns with it what of the
+// evidence before it still holds.
+func recordOnce(c *cli.Context, facts host.Facts, dir string, before evidence.Set) (set, rest evidence.Set, err error) {
 	rec, err := newRecorder(c, facts)
 	if err != nil {
-		return evidence.Set{}, record.Run{}, err
+		return set, rest, err
 	}
 	defer rec.Close()
 	run, done, err := newRun(c, facts, rec)
 	if err != nil {
-		return evidence.Set{}, record.Run{}, err
+		return set, rest, err
 	}
 	defer done()
-	before.Gaps = slices.DeleteFunc(slices.Clone(before.Gaps), run.MakesUpFor)
-	talk := newTalk(c.App.ErrWriter)
-	run.Progress = talk.progress
-	run.Save = func(set evidence.Set) error {
-		return profiledir.SaveEvidence(dir, evidence.Merge(before, set))
-	}
-	res, err := run.Do(c.Context)
-	talk.clear()
+	res, rest, err := perform(c, dir, run, before)
 	if err != nil {
-		return evidence.Set{}, record.Run{}, explain(err, res)
+		return set, rest, err
 	}
 	if res.Code != 0 && !res.Stopped {
-		return evidence.Set{}, record.Run{}, exitError{res.Code, fmt.Errorf("the workload ended with exit code %d", res.Code)}
+		return set, rest, exitError{res.Code, fmt.Errorf("the workload ended with exit code %d", res.Code)}
 	}
-	return res.Evidence.AsRun(before), run, nil
+	return res.Evidence.AsRun(rest), rest, nil
 }
 
 // printStability says how much recordings agree: a reader can judge by it whether

@@ -201,11 +201,7 @@ func (c *compiler) sequence(depth int) error {
 			c.star()
 			continue
 		case b == '[' || b == '{':
-			compile := c.alternation
-			if b == '[' {
-				compile = c.bracket
-			}
-			if err := compile(depth); err != nil {
+			if err := c.group(b, depth); err != nil {
 				return err
 			}
 			c.last = 0
@@ -253,6 +249,14 @@ func (c *compiler) star() {
 	c.last = 0
 }
 
+// group compiles what a bracket or a brace begins.
+func (c *compiler) group(b byte, depth int) error {
+	if b == '[' {
+		return c.bracket()
+	}
+	return c.alternation(depth)
+}
+
 // alternation compiles {a,b}.
 func (c *compiler) alternation(depth int) error {
 	before := c.last
@@ -281,7 +285,7 @@ func (c *compiler) alternation(depth int) error {
 }
 
 // bracket compiles [a-z] and [^a-z].
-func (c *compiler) bracket(int) error {
+func (c *compiler) bracket() error {
 	end := c.pos + 1
 	for end < len(c.text) && c.text[end] != ']' {
 		if c.text[end] == '\\' {
