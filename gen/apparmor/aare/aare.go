@@ -141,6 +141,9 @@ func Compile(text string) (Pattern, error) {
 	if len(text) > maxPattern {
 		return Pattern{}, fmt.Errorf("pattern of %d bytes: want at most %d", len(text), maxPattern)
 	}
+	if strings.IndexByte(text, 0) >= 0 {
+		return Pattern{}, fmt.Errorf("pattern %q: a NUL, which no name has", text)
+	}
 	c := &compiler{text: slashes(text)}
 	if err := c.sequence(0); err != nil {
 		return Pattern{}, fmt.Errorf("pattern %q: %w", text, err)

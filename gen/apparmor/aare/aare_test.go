@@ -37,7 +37,7 @@ func TestMatch(t *testing.T) {
 }
 
 func TestCompileRefuses(t *testing.T) {
-	for _, pattern := range []string{"/{a}", "/{a,b", "/a}", "/[a", "/a]", "/[]", `/a\`, strings.Repeat("{a,", 51) + strings.Repeat("}", 51), strings.Repeat("a", 20_000)} {
+	for _, pattern := range []string{"/{a}", "/{a,b", "/a}", "/[a", "/a]", "/[]", `/a\`, "/a\x00", strings.Repeat("{a,", 51) + strings.Repeat("}", 51), strings.Repeat("a", 20_000)} {
 		if _, err := aare.Compile(pattern); err == nil {
 			t.Errorf("%.40s: compiled", pattern)
 		}
