@@ -59,6 +59,7 @@ internal/scmp:              internal/abi | libseccomp net sys | gen/policy gen/s
 .:                          | |
 gen/apparmor/aare:          | |
 gen/apparmor/syntax:        | |
+gen/findings:               | |
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
 internal/elfx:              | |
