@@ -22,6 +22,7 @@ type Policy struct {
 	Unavailable  []string   // known calls that answer ENOSYS, as on a kernel without them, so that callers fall back
 	Capabilities []string   // the bounding set, CAP_* names
 	Network      []Network  // sockets allowed, for AppArmor
+	Run          Run        // how to start the container
 
 	Decisions []Decision
 	Warnings  []Warning
@@ -64,8 +65,8 @@ type Condition struct {
 // ("inet", "stream"). Without a type it is every type of the family, without a
 // family every socket.
 type Network struct {
-	Family string
-	Type   string
+	Family string `json:"family,omitempty"`
+	Type   string `json:"type,omitempty"`
 }
 
 // Decision is why something is allowed or refused.
