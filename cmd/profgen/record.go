@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ func recordCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
+		&cli.BoolFlag{Name: "no-files", Usage: "do not look at files: system calls cost less, and the AppArmor profile does not confine files"},
 		capAddFlag(), readyFlag(), runsFlag(),
 	}
 	flags = append(flags, engineFlags()...)
@@ -51,6 +53,11 @@ func recordCommand() *cli.Command {
 	}
 }
 
+// softMemory is how much memory the garbage collector lets a recording take
+// without working harder, in bytes: a storm of a workload makes a hundred thousand
+// facts, and every second a copy of them to save.
+const softMemory = 200 << 20
+
 func recordAction(c *cli.Context) error {
 	if err := checkRecordFlags(c); err != nil {
 		return err
@@ -73,6 +80,7 @@ func recordAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
+	debug.SetMemoryLimit(softMemory)
 	run, done, err := newRun(c, facts, rec)
 	if err != nil {
 		return err
@@ -87,7 +95,7 @@ func recordAction(c *cli.Context) error {
 }
 
 func newRecorder(c *cli.Context, facts host.Facts) (*ebpf.Recorder, error) {
-	return ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container")})
+	return ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container"), Files: !c.Bool("no-files")})
 }
 
 // recordInto makes the recording and the files of dir.
