@@ -54,6 +54,7 @@ func shortCalls() []comparison {
 			ways: []way{
 				{name: "bare"},
 				followed,
+				nothing,
 				{name: "bystander of a recording", recorder: &ebpf.Options{}, aside: true, bar: bar{most: 1.8}},
 				{name: "followed, with sys_exit", recorder: &ebpf.Options{SeeRefused: true}},
 				{name: "followed, files too", recorder: &full, bar: bar{most: 2.3}},
