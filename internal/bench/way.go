@@ -14,6 +14,7 @@ import (
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/record"
 	"github.com/profgen/profgen/internal/record/ebpf"
+	"github.com/profgen/profgen/internal/record/usernotif"
 	"github.com/profgen/profgen/internal/sandbox"
 )
 
@@ -24,7 +25,9 @@ type way struct {
 	recorder *ebpf.Options // nil: no recorder is loaded
 	aside    bool          // the recorder is loaded but follows nothing
 	strace   bool
-	rounds   int // 0: all
+	filtered bool // with strace: it has seccomp stop only calls about files and processes
+	notified bool // recorded by seccomp user notification
+	rounds   int  // 0: all
 	bar      bar
 }
 
@@ -47,10 +50,17 @@ func (w way) run(ctx context.Context, argv []string, call string, check func(con
 			rec = r
 		}
 	}
-	if w.strace {
-		argv = append([]string{"strace", "-f", "-o", "/dev/null"}, argv...)
+	listener := ""
+	if w.notified {
+		r, err := usernotif.New()
+		if err != nil {
+			return "", err
+		}
+		defer r.Close()
+		rec, listener = r, r.Listener()
 	}
-	res, out, err := do(ctx, rec, argv, check)
+	argv = append(w.tracer(), argv...)
+	res, out, err := do(ctx, rec, listener, argv, check)
 	switch {
 	case err != nil:
 	case ctx.Err() != nil:
@@ -66,8 +76,19 @@ func (w way) run(ctx context.Context, argv []string, call string, check func(con
 	return out, nil
 }
 
+// tracer is what the command is run by.
+func (w way) tracer() []string {
+	switch {
+	case w.filtered:
+		return []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=%file,%process", "-o", "/dev/null"}
+	case w.strace:
+		return []string{"strace", "-f", "-o", "/dev/null"}
+	}
+	return nil
+}
+
 // do is one recording of argv; it also returns what argv printed.
-func do(ctx context.Context, rec record.Recorder, argv []string, check func(context.Context) error) (record.Result, string, error) {
+func do(ctx context.Context, rec record.Recorder, listener string, argv []string, check func(context.Context) error) (record.Result, string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return record.Result{}, "", err
@@ -75,7 +96,7 @@ func do(ctx context.Context, rec record.Recorder, argv []string, check func(cont
 	defer r.Close()
 	res, err := record.Run{
 		Recorder: rec, Start: record.AtExec,
-		Target: &sandbox.Command{Argv: argv, Stdio: sandbox.Stdio{Out: w, Err: w}},
+		Target: &sandbox.Command{Argv: argv, Stdio: sandbox.Stdio{Out: w, Err: w}, Listener: listener},
 		Check:  check,
 		Save:   func(evidence.Set) error { return nil },
 	}.Do(ctx)
