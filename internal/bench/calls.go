@@ -60,6 +60,7 @@ func shortCalls() []comparison {
 			ways: []way{
 				{name: "bare"},
 				followed,
+				nothing,
 				{name: "bystander of a recording", recorder: &ebpf.Options{}, aside: true, bar: bar{most: 1.8}},
 				{name: "followed, with sys_exit", recorder: &ebpf.Options{SeeRefused: true}},
 				{name: "strace -f", strace: true},

@@ -24,12 +24,16 @@ type way struct {
 	name     string
 	recorder *ebpf.Options // nil: no recorder is loaded
 	aside    bool          // the recorder is loaded but follows nothing
+	floor    bool          // no recorder, but a program that does nothing where it attaches
 	strace   bool
 	filtered bool // with strace: it has seccomp stop only calls about files and processes
 	notified bool // recorded by seccomp user notification
 	rounds   int  // 0: all
 	bar      bar
 }
+
+// nothing is what no recorder on the tracepoint can go below.
+var nothing = way{name: "a program that does nothing", floor: true}
 
 // maxRun is how long one run may take.
 const maxRun = 2 * time.Minute
@@ -39,26 +43,11 @@ const maxRun = 2 * time.Minute
 func (w way) run(ctx context.Context, argv []string, call string, check func(context.Context) error) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxRun)
 	defer cancel()
-	var rec record.Recorder = blind{}
-	if w.recorder != nil {
-		r, err := ebpf.New(*w.recorder)
-		if err != nil {
-			return "", err
-		}
-		defer r.Close()
-		if !w.aside {
-			rec = r
-		}
+	rec, listener, err := w.onlooker()
+	if err != nil {
+		return "", err
 	}
-	listener := ""
-	if w.notified {
-		r, err := usernotif.New()
-		if err != nil {
-			return "", err
-		}
-		defer r.Close()
-		rec, listener = r, r.Listener()
-	}
+	defer rec.Close()
 	argv = append(w.tracer(), argv...)
 	res, out, err := do(ctx, rec, listener, argv, check)
 	switch {
@@ -67,13 +56,35 @@ func (w way) run(ctx context.Context, argv []string, call string, check func(con
 		err = ctx.Err()
 	case res.Code != 0 && !res.Stopped:
 		err = fmt.Errorf("exit code %d", res.Code)
-	case rec != blind{}:
+	case w.notified || w.recorder != nil && !w.aside:
 		err = complete(res.Evidence, call)
 	}
 	if err != nil {
 		return "", fmt.Errorf("%v: %w: %.300s", argv, err, out)
 	}
 	return out, nil
+}
+
+// onlooker is who looks on, and the listener it wants for what it records.
+func (w way) onlooker() (record.Recorder, string, error) {
+	switch {
+	case w.recorder != nil:
+		r, err := ebpf.New(*w.recorder)
+		if w.aside {
+			return blind{r}, "", err
+		}
+		return r, "", err
+	case w.floor:
+		f, err := ebpf.Floor()
+		return blind{f}, "", err
+	case w.notified:
+		r, err := usernotif.New()
+		if err != nil {
+			return nil, "", err
+		}
+		return r, r.Listener(), nil
+	}
+	return blind{}, "", nil
 }
 
 // tracer is what the command is run by.
@@ -126,11 +137,19 @@ func isCall(name string) func(evidence.Fact) bool {
 	}
 }
 
-// blind is a recorder that looks at nothing and says that it saw something.
-type blind struct{}
+// blind is a recorder that looks at nothing and says that it saw something. What
+// is beside it, if anything, is closed with it.
+type blind struct{ beside io.Closer }
 
 func (blind) Follow(int, record.StartPoint) error { return nil }
-func (blind) Close() error                        { return nil }
+
+func (b blind) Close() error {
+	if b.beside == nil {
+		return nil
+	}
+	return b.beside.Close()
+}
+
 func (blind) Snapshot() (record.Snapshot, error) {
 	return record.Snapshot{Facts: []evidence.Fact{evidence.Syscall{Phase: evidence.Start}}}, nil
 }
