@@ -23,10 +23,10 @@ func verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "run the workload under its profile and count what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] --check CMD [-- ARGS...]",
-		Description: "Runs the container with the seccomp profile and the capabilities of DIR and with\n" +
-			"no-new-privileges, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
+		Description: "Runs the container with the seccomp profile, the capabilities, the limits and all else that\n" +
+			"DIR says, and with no-new-privileges, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
 			"HEALTHCHECK, and what --exec-check names, is exec'd into it and has to succeed.",
-		Flags: append(flags,
+		Flags: append(flags, allowOtherFlag(),
 			&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20}),
 		OnUsageError: onUsageError,
 		Action:       verifyAction,
@@ -46,7 +46,7 @@ func verifyAction(c *cli.Context) error {
 	if err := checkFlags(c); err != nil {
 		return err
 	}
-	enforced, err := profiledir.Load(dir)
+	enforced, err := profiledir.Input(dir)
 	if err != nil {
 		return err
 	}
@@ -58,11 +58,18 @@ func verifyAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
-	template, err := newContainer(c, sandbox.Confinement{Seccomp: enforced.Seccomp, Capabilities: enforced.Capabilities})
+	template, err := newContainer(c, sandbox.Confinement{
+		Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, Bounds: boundsOf(enforced.Plan.Run),
+	})
 	if err != nil {
 		return err
 	}
 	defer closeImage(template)
+	if template.Image != nil {
+		if err := trust(c, dir, enforced.Plan.Image, knownImage(template.Image)); err != nil {
+			return err
+		}
+	}
 	template.Args, template.Stdio = c.Args().Tail(), sandbox.Talk()
 	talk := newTalk(c.App.ErrWriter)
 	if template.Image != nil {

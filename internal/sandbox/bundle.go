@@ -20,6 +20,8 @@ type Confinement struct {
 	// has none of its own.
 	Capabilities []string
 	Added        []string // beside those, whichever they are
+	AppArmor     string   // a profile that is loaded; "" is none
+	Bounds       *Bounds  // nil sets none
 }
 
 // bounding returns the bounding set, where own is the container's own one.
