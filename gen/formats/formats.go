@@ -204,7 +204,7 @@ func (d *document) warnLost() {
 // a warning, if there is none.
 func (d *document) pinned() (ref string, ok bool) {
 	i := d.Plan.Image
-	name := repository(i.Reference)
+	name := Repository(i.Reference)
 	switch {
 	case i.Digest != "" && imageName.MatchString(name):
 		return name + "@" + i.Digest, true

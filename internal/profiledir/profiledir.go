@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/profgen/profgen/gen"
+	"github.com/profgen/profgen/gen/attest"
 	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/formats"
@@ -162,6 +163,23 @@ func Input(dir string) (formats.Input, error) {
 	}
 	filter, err := read(filepath.Join(dir, gen.SeccompFile))
 	return formats.Input{Plan: plan, Seccomp: enforced.Seccomp, SeccompJSON: filter}, err
+}
+
+// Files reads every file of a profile directory that profgen makes and that is
+// there.
+func Files(dir string) ([]attest.File, error) {
+	var out []attest.File
+	for _, name := range []string{EvidenceFile, gen.SeccompFile, gen.AppArmorFile, gen.CapabilitiesFile, gen.FlagsFile, gen.PlanFile} {
+		content, err := read(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, attest.File{Name: name, Bytes: content})
+		}
+	}
+	return out, nil
 }
 
 // Enforced is what a profile directory confines a container by.
