@@ -144,6 +144,7 @@ func Flags(dir string, withoutAppArmor bool) ([]string, error) {
 type Enforced struct {
 	Seccomp      *specs.LinuxSeccomp
 	Capabilities []string // never nil
+	AppArmor     []byte   // the text of the AppArmor profile
 }
 
 // Load reads what a profile directory confines a container by.
@@ -164,7 +165,11 @@ func Load(dir string) (Enforced, error) {
 	if err != nil {
 		return Enforced{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.CapabilitiesFile), err)
 	}
-	return Enforced{Seccomp: spec, Capabilities: names}, nil
+	policy, err := read(filepath.Join(dir, gen.AppArmorFile))
+	if err != nil {
+		return Enforced{}, err
+	}
+	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy}, nil
 }
 
 // Bounds on the files read: a profile directory is hostile input. Evidence that
