@@ -62,6 +62,7 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideSyscalls()
 	d.decideCapabilities()
 	d.decideNetwork()
+	d.decideFiles()
 	d.compareBases()
 	d.warnGaps()
 	d.warnUnknowns()
@@ -214,6 +215,7 @@ func (d *decider) warnGaps() {
 		case g.Kind.Static(): // see warnUnknowns
 		case g.Kind == evidence.UnseenCaps:
 			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.unseen))
+		case g.Kind == evidence.UnseenFiles: // see decideFiles
 		case g.Kind == evidence.Hidden:
 			d.warn("hidden", "%s", g.Detail)
 		default:
