@@ -23,7 +23,7 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/syntax gen/attest gen/caps gen/evidence gen/formats gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sh sys term | gen/apparmor/access internal/image/imagetest
+cmd/profgen:                gen gen/apparmor/syntax gen/attest gen/caps gen/evidence gen/formats gen/policy internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sh sys term | gen/apparmor/access internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
 internal/profiledir:        gen gen/attest gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
@@ -66,6 +66,7 @@ gen/apparmor/syntax:        | |
 gen/findings:               | |
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
+internal/armor:             | sys |
 internal/elfx:              | |
 internal/image:             internal/image/inflate | ggcr gzip sys zstd | internal/image/imagetest
 internal/scan/cache:        | sys |

@@ -25,8 +25,6 @@ import (
 type Input struct {
 	Plan    Plan
 	Seccomp *specs.LinuxSeccomp
-	// SeccompJSON is the same as a file.
-	SeccompJSON []byte
 }
 
 // Options are the user's say in a document.

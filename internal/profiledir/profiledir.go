@@ -145,24 +145,26 @@ func Flags(dir string, withoutAppArmor bool) ([]string, error) {
 
 // Input reads what every format is rendered from.
 func Input(dir string) (formats.Input, error) {
+	enforced, err := Load(dir)
+	return formats.Input{Plan: enforced.Plan, Seccomp: enforced.Seccomp}, err
+}
+
+// readPlan reads how a container is started, which has to be of one piece with
+// the capabilities.
+func readPlan(dir string, capabilities []string) (formats.Plan, error) {
 	name := filepath.Join(dir, gen.PlanFile)
 	file, err := read(name)
 	if err != nil {
-		return formats.Input{}, err
+		return formats.Plan{}, err
 	}
 	plan, err := formats.DecodePlan(file)
 	if err != nil {
-		return formats.Input{}, fmt.Errorf("read %s: %w", name, err)
+		return formats.Plan{}, fmt.Errorf("read %s: %w", name, err)
 	}
-	enforced, err := Load(dir)
-	if err != nil {
-		return formats.Input{}, err
+	if !slices.Equal(plan.Capabilities, capabilities) {
+		return formats.Plan{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
 	}
-	if !slices.Equal(plan.Capabilities, enforced.Capabilities) {
-		return formats.Input{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
-	}
-	filter, err := read(filepath.Join(dir, gen.SeccompFile))
-	return formats.Input{Plan: plan, Seccomp: enforced.Seccomp, SeccompJSON: filter}, err
+	return plan, nil
 }
 
 // Files reads every file of a profile directory that profgen makes and that is
@@ -186,6 +188,8 @@ func Files(dir string) ([]attest.File, error) {
 type Enforced struct {
 	Seccomp      *specs.LinuxSeccomp
 	Capabilities []string // never nil
+	AppArmor     []byte   // the text of the AppArmor profile
+	Plan         formats.Plan
 }
 
 // Load reads what a profile directory confines a container by.
@@ -206,7 +210,15 @@ func Load(dir string) (Enforced, error) {
 	if err != nil {
 		return Enforced{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.CapabilitiesFile), err)
 	}
-	return Enforced{Seccomp: spec, Capabilities: names}, nil
+	policy, err := read(filepath.Join(dir, gen.AppArmorFile))
+	if err != nil {
+		return Enforced{}, err
+	}
+	plan, err := readPlan(dir, names)
+	if err != nil {
+		return Enforced{}, err
+	}
+	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy, Plan: plan}, nil
 }
 
 // Bounds on the files read: a profile directory is hostile input. Evidence that

@@ -34,19 +34,11 @@ type Device struct {
 	Access string // letters of rwm
 }
 
-// apply puts what no part of newSpec or fromBundle does into a runtime
-// configuration.
-func (c Confinement) apply(spec *specs.Spec) error {
-	if c.AppArmor != "" {
-		spec.Process.ApparmorProfile = c.AppArmor
-	}
-	if c.Bounds == nil {
+// apply puts the bounds into a runtime configuration.
+func (b *Bounds) apply(spec *specs.Spec) error {
+	if b == nil {
 		return nil
 	}
-	return c.Bounds.apply(spec)
-}
-
-func (b *Bounds) apply(spec *specs.Spec) error {
 	b.applyLimits(spec)
 	if b.User != "" {
 		uid, gid, _ := strings.Cut(b.User, ":")

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -166,7 +167,7 @@ func (c *Container) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Confinement.apply(spec); err != nil {
+	if err := c.Confinement.Bounds.apply(spec); err != nil {
 		return err
 	}
 	config, err := json.Marshal(spec)
@@ -235,7 +236,7 @@ func (c *Container) Config() (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return spec, c.Confinement.apply(spec)
+	return spec, c.Confinement.Bounds.apply(spec)
 }
 
 // unpack returns the folder of the container's root file system.
@@ -310,6 +311,7 @@ func (c *Container) fromBundle() (*specs.Spec, error) {
 	}
 	spec.Linux.Seccomp = c.Confinement.Seccomp
 	spec.Process.Capabilities = c.Confinement.narrow(spec.Process.User.UID, spec.Process.Capabilities)
+	spec.Process.ApparmorProfile = cmp.Or(c.Confinement.AppArmor, spec.Process.ApparmorProfile)
 	spec.Process.NoNewPrivileges = true
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil {
 		spec.Process.Terminal = false // there is none to give it
