@@ -50,6 +50,7 @@ gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
 internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | moby-user sys |
 
+gen/runconfig:              gen/findings | sh yaml3 | gen/formats gen/policy
 gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |
 internal/scan/link:         internal/elfx | | internal/image
@@ -100,11 +101,12 @@ protobuf        google.golang.org/protobuf
 renameio        github.com/google/renameio/v2
 runtime-spec    github.com/opencontainers/runtime-spec
 securejoin      github.com/cyphar/filepath-securejoin
-sh              mvdan.cc/sh/v3/syntax
+sh              mvdan.cc/sh/v3
 sys             golang.org/x/sys/unix
 term            golang.org/x/term
 umoci           github.com/opencontainers/umoci
 yaml            sigs.k8s.io/yaml
+yaml3           go.yaml.in/yaml/v3
 zstd            github.com/klauspost/compress/zstd
 `
 
