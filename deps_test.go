@@ -29,7 +29,7 @@ internal/bench:             gen/evidence internal/elfx internal/image internal/r
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 
 gen:                        gen/apparmor gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
-internal/verify:            gen/evidence internal/abi internal/record internal/scmp | sys | internal/record/recordtest
+internal/verify:            gen/evidence gen/policy gen/seccomp internal/abi internal/record internal/scmp | sys | internal/record/recordtest
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
