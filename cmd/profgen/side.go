@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/profgen/profgen/gen"
@@ -83,6 +84,10 @@ func (r *reviewed) parse() error {
 		file, err := syntax.Parse(r.armorText)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.armorName, err)
+		}
+		profile := func(n syntax.Node) bool { _, ok := n.Item.(syntax.Profile); return ok }
+		if !slices.ContainsFunc(file.Body.Nodes, profile) {
+			return fmt.Errorf("%s: neither a seccomp profile (a JSON object) nor an AppArmor profile", r.armorName)
 		}
 		r.armor = &file
 	}

@@ -301,3 +301,59 @@ func conditionWords(c specs.LinuxSeccompArg, width uint64) string {
 	}
 	return fmt.Sprintf("arg%d %s %#x", c.Index, cmp.Or(signs[c.Op], string(c.Op)), c.Value)
 }
+
+// Given is what is known of an argument: its bits under the mask.
+type Given struct {
+	Index uint   `json:"index"`
+	Mask  uint64 `json:"mask"`
+	Value uint64 `json:"value"`
+}
+
+// Reach says what a profile lets a program do with a call.
+type Reach struct {
+	Permits bool      // some call with the given arguments goes through
+	Args    [6]uint64 // such a one
+	// HighBits says that none goes through but with something in the high half of
+	// an argument of which the kernel sees the low half alone: the filter looks at
+	// 64 bits and can be got around.
+	HighBits bool
+}
+
+// Permits says whether a profile lets through any call of arch by that name
+// whose arguments are as given. Which others there are is up to the caller of
+// the call.
+func Permits(s *specs.LinuxSeccomp, arch abi.Arch, name string, given ...Given) Reach {
+	row, ok := arch.Row()
+	if _, has := arch.Number(name); !ok || !has || row.Compat && !slices.Contains(s.Architectures, row.SCMP) {
+		return Reach{}
+	}
+	p := newSide(s, arch)
+	rules := p.rules[name]
+	wanted := rule1{}
+	for _, g := range given {
+		wanted.conds = append(wanted.conds, specs.LinuxSeccompArg{Index: g.Index, Value: g.Mask, ValueTwo: g.Value, Op: specs.OpMaskedEqual})
+	}
+	all, _ := lists(name, append(slices.Clone(rules), wanted), p.width)
+	out := Reach{}
+	for _, args := range all {
+		if slices.ContainsFunc(given, func(g Given) bool { return args[min(g.Index, maxArg)]&g.Mask&p.width != g.Value&g.Mask&p.width }) {
+			continue
+		}
+		for i, v := range variants(name, rules, p.width, args) {
+			switch {
+			case !p.answer(name, v).permits():
+			case i == 0:
+				return Reach{Permits: true, Args: v}
+			case !out.Permits:
+				out = Reach{Permits: true, Args: v, HighBits: true}
+			}
+		}
+	}
+	return out
+}
+
+// AnswerTo is what a profile answers the call with all arguments 0, in words:
+// "allowed", "EPERM".
+func AnswerTo(s *specs.LinuxSeccomp, arch abi.Arch, name string) string {
+	return newSide(s, arch).answer(name, [6]uint64{}).String()
+}
