@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,9 @@ type Container struct {
 	Limits      rootfs.Limits
 	StopSignal  string // a name or a number; "" is the image's own, or SIGTERM
 	Stdio       Stdio
+	// Listener is as [Command] has it: the runtime's own calls are notified too,
+	// from its first exec on.
+	Listener string
 
 	guard *guard
 	dir   string // private folder, removed by the guard
@@ -83,7 +87,7 @@ func (c *Container) begin(ctx context.Context, follow func(pid int) error) error
 		return err
 	}
 	run := c.command("run", "--bundle", filepath.Join(c.dir, "bundle"), "--pid-file", c.pidFile(), c.id)
-	return c.guard.start(ctx, order{Start: run})
+	return c.guard.start(ctx, order{Start: run, Listener: c.Listener})
 }
 
 // Wait waits until the container has ended and returns the exit code of its
@@ -135,7 +139,11 @@ func (c *Container) pause(ctx context.Context) error {
 }
 
 func (c *Container) command(args ...string) []string {
-	return append([]string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}, args...)
+	global := []string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}
+	if c.Runtime.Name == "crun" && OwnUserNS() {
+		global = append(global, "--cgroup-manager=disabled") // cgroups are root's
+	}
+	return append(global, args...)
 }
 
 func (c *Container) pidFile() string { return filepath.Join(c.dir, "pid") }
@@ -283,6 +291,7 @@ func (c *Container) fromBundle() (*specs.Spec, error) {
 	}
 	spec.Linux.Seccomp = c.Confinement.Seccomp
 	spec.Process.Capabilities = c.Confinement.narrow(spec.Process.User.UID, spec.Process.Capabilities)
+	spec.Process.ApparmorProfile = cmp.Or(c.Confinement.AppArmor, spec.Process.ApparmorProfile)
 	spec.Process.NoNewPrivileges = true
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil {
 		spec.Process.Terminal = false // there is none to give it
