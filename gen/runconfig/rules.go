@@ -42,10 +42,19 @@ var (
 		Summary: "an engine is reached over TCP without TLS", Remedy: "use TLS with client certificates, or SSH"}
 )
 
+// engineUsed is about a workload, as it was recorded.
+var engineUsed = findings.Rule{ID: "run-engine-used", Severity: findings.Error, Source: dockerSecurity + "#docker-daemon-attack-surface",
+	Summary: "the workload was seen to talk to an engine, which makes it root on the host", Remedy: "run it with as much care as anything that is root on the host, or put a proxy between"}
+
+// EngineUsed is the finding about a profile directory's file that says so.
+func EngineUsed(file, sentence string) findings.Finding {
+	return engineUsed.Of(findings.Location{File: file}, "%s", sentence)
+}
+
 // Rules lists every rule, by ID.
 func Rules() []findings.Rule {
 	return []findings.Rule{
-		capabilitiesKept, powerfulCapability, daemonTCP, dangerousDevice, engineSocket, hostNamespace, hostNamespaceMinor, hostRoot,
+		capabilitiesKept, powerfulCapability, daemonTCP, dangerousDevice, engineSocket, engineUsed, hostNamespace, hostNamespaceMinor, hostRoot,
 		imageTag, newPrivileges, noMemoryLimit, noPidsLimit, privileged, sensitiveMount, unconfined, writableSystem,
 	}
 }
