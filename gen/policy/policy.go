@@ -24,6 +24,7 @@ type Policy struct {
 	Capabilities []string   // the bounding set, CAP_* names
 	Network      []Network  // sockets allowed, for AppArmor
 	Files        Files      // files allowed, for AppArmor
+	Run          Run        // how to start the container
 
 	Decisions []Decision
 	Warnings  []Warning
@@ -66,8 +67,8 @@ type Condition struct {
 // ("inet", "stream"). Without a type it is every type of the family, without a
 // family every socket.
 type Network struct {
-	Family string
-	Type   string
+	Family string `json:"family,omitempty"`
+	Type   string `json:"type,omitempty"`
 }
 
 // Decision is why something is allowed or refused.
