@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,12 +12,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/profgen/profgen/internal/armor"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
+	"github.com/profgen/profgen/internal/record"
 )
 
 // needAppArmor skips a test where the kernel does not enforce AppArmor.
@@ -169,4 +172,50 @@ func outcomes(t *testing.T, profile ...string) []bool {
 		t.Fatalf("attempts printed %q", out)
 	}
 	return refused
+}
+
+// Under docker, with the flags that profgen prints, the image serves, can be
+// exec'd into as it was when it was recorded, and stops when it is asked to.
+func TestDockerUnderAppArmor(t *testing.T) {
+	needAppArmor(t)
+	layout := testImages(t)
+	s := servers[0]
+	dir := filepath.Join(t.TempDir(), "profile")
+	profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port), "--exec-check", `["/usr/sbin/nginx", "-t"]`)
+	enforced, err := profiledir.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := armorName(enforced.AppArmor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := armor.Load(t.Context(), name, enforced.AppArmor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	e := startDocker(t)
+	e.must(t, "load", "-i", filepath.Join(filepath.Dir(layout), s.name+".docker.tar"))
+	flags := strings.Fields(profgen(t, "flags", dir))
+	e.must(t, slices.Concat([]string{"run", "-d", "--name", s.name}, flags, []string{"localhost/" + s.name})...)
+	if got := e.must(t, "inspect", "--format", "{{.AppArmorProfile}}", s.name); strings.TrimSpace(got) != name {
+		t.Errorf("docker runs it under %q, want %s", got, name)
+	}
+	address := strings.TrimSpace(e.must(t, "inspect", "--format", "{{.NetworkSettings.IPAddress}}", s.name))
+	check := record.Until(func(ctx context.Context) ([]byte, error) {
+		return exec.CommandContext(ctx, "sh", "-c", s.checkAt(address, s.port)).CombinedOutput()
+	}, time.Minute)
+	if err := check(t.Context()); err != nil {
+		t.Errorf("it does not serve: %v", err)
+	}
+	e.must(t, "exec", s.name, "/usr/sbin/nginx", "-t")
+	if out, err := e.command(t.Context(), "exec", s.name, "/bin/cat", "/etc/shadow").CombinedOutput(); err == nil {
+		t.Errorf("cat could be exec'd, and read /etc/shadow: %s", out)
+	}
+	e.must(t, "stop", "--time", "60", s.name)
+	if code := strings.TrimSpace(e.must(t, "inspect", "--format", "{{.State.ExitCode}}", s.name)); code != "0" {
+		t.Errorf("docker stop ended it with exit code %s: SIGTERM did not arrive", code)
+	}
+	e.must(t, "rm", s.name)
 }
