@@ -26,8 +26,9 @@ test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
 	go test -count=1 -timeout 50m $(TESTFLAGS) ./...
 
 test-vm: ## run what takes AppArmor or another kernel, under stock Debian kernels in qemu (KERNELS='6.1 6.12')
-	scripts/install-missing vm
-	testdata/images/build.sh $(IMAGES) nginx redis postgres
+	scripts/install-missing vm engines
+	testdata/images/build.sh $(IMAGES) redis postgres
+	ARCHIVES=1 testdata/images/build.sh $(IMAGES) nginx
 	scripts/test-vm $(KERNELS)
 
 lint: ## gofmt, vet, shellcheck, staticcheck, govulncheck
