@@ -29,9 +29,9 @@ internal/bench:             gen/evidence internal/elfx internal/image internal/r
 gen/report:                 gen gen/evidence gen/formats gen/policy gen/seccomp internal/abi profiles templates | |
 internal/profiledir:        gen gen/attest gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
 
-gen/attest:                 gen/evidence gen/formats | | gen/policy internal/abi in-toto protobuf
 gen/diff:                   gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi | | profiles
 gen/lint:                   gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi profiles | | gen gen/evidence
+gen/attest:                 gen/evidence gen/formats | | gen/policy in-toto internal/abi protobuf
 
 gen:                        gen/apparmor gen/apparmor/access gen/apparmor/syntax gen/caps gen/evidence gen/formats gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence gen/policy gen/seccomp internal/abi internal/record internal/scmp | sys | internal/record/recordtest
