@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	compose "github.com/compose-spec/compose-go/v2/types"
@@ -223,6 +224,53 @@ func TestSystemdReadsIt(t *testing.T) {
 			if slices.Contains(must, c.Name) && !c.Set {
 				t.Errorf("%s: systemd-analyze security: %s is not in force", name, c.Name)
 			}
+		}
+	}
+}
+
+// LXC reads its configuration and the seccomp profile, every rule and every
+// condition of it, before it finds that there is no container.
+func TestLXCReadsIt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: lxc-execute does")
+	}
+	tool, err := exec.LookPath("lxc-execute")
+	if err != nil {
+		t.Fatalf("%v: scripts/install-missing test installs lxc", err)
+	}
+	in := inputOf(t, documents(t)["everything.txtar"])
+	dir := t.TempDir()
+	log, rules := filepath.Join(dir, "log"), filepath.Join(dir, "seccomp")
+	if err := os.WriteFile(rules, render(t, "lxc-seccomp", in, formats.Options{}).Text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	conf := string(render(t, "lxc", in, formats.Options{WithoutAppArmor: true}).Text)
+	conf = strings.ReplaceAll(conf, "/etc/lxc/profgen/profgen-app.seccomp", rules)
+	conf += "lxc.rootfs.path = dir:" + filepath.Join(dir, "root") + "\nlxc.log.level = INFO\nlxc.log.file = " + log + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, tool, "-P", filepath.Join(dir, "missing"), "-n", "profgen-formats-test", "-f", filepath.Join(dir, "conf"), "--", "true").CombinedOutput()
+	if err == nil {
+		t.Fatalf("a container without files ran: %s", out)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"Adding native rule for syscall[0:read] action[2147418112:allow]", "Adding native rule for syscall[165:mount] action[327681:errno]",
+		"SCMP_CMP(0, 7, 4294967295, 2)", "SCMP_CMP(0, 7, 2114060288, 0)",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("LXC does not say %q", want)
+		}
+	}
+	for _, bad := range []string{"Failed to parse", "Failed to interpret", "Invalid argument - Unknown", "unknown key", "Unrecognized"} {
+		if strings.Contains(string(text)+string(out), bad) {
+			t.Errorf("LXC says %q:\n%s%s", bad, text, out)
 		}
 	}
 }

@@ -129,7 +129,7 @@ func TestWarnings(t *testing.T) {
 	for format, codes := range map[string][]string{
 		"compose": {"compose-adds"}, "quadlet": {"image-missing"}, "labels": {"labels-trust"}, "lxc": {"lxc-seccomp"}, "landlock": {"landlock-files", "landlock-network"},
 		"spo-seccomp": {"spo-default-errno", "profile-only"}, "spo-apparmor": {"spo-apparmor-abstract", "spo-apparmor-files", "profile-only"},
-		"systemd": {"systemd-arguments", "systemd-errno"}, "lxc-seccomp": {"profile-only"},
+		"systemd": {"systemd-arguments", "systemd-errno"}, "lxc-seccomp": {"profile-only", "lxc-abis", "lxc-own-calls"},
 	} {
 		for _, code := range codes {
 			if !warns(render(t, format, in, formats.Options{}), code) {
