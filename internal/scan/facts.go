@@ -19,7 +19,9 @@ import (
 func (s *scan) evidence() (evidence.Set, error) {
 	set := evidence.Set{Gaps: s.gaps}
 	for _, a := range s.done {
-		a.facts(&set)
+		set.Facts = append(set.Facts, a.set.Facts...)
+		set.Witnesses = append(set.Witnesses, a.set.Witnesses...)
+		set.Gaps = append(set.Gaps, a.set.Gaps...)
 	}
 	if len(set.Facts) == 0 {
 		return evidence.Set{}, ErrNoProgram
@@ -57,7 +59,8 @@ func (a *analysis) arch() abi.Arch {
 }
 
 // facts adds what the program can do.
-func (a *analysis) facts(set *evidence.Set) {
+func (a *analysis) facts() {
+	set := &a.set
 	paths := a.graph.Paths()
 	byName := map[string][]graph.Syscall{}
 	for _, c := range a.calls {
@@ -236,7 +239,7 @@ func repeats(u graph.Unresolved) bool {
 // foreign notes code that enters the kernel through the 32-bit ABI.
 func (a *analysis) foreign() {
 	for _, n := range a.graph.Live() {
-		for _, site := range n.Func.Legacy {
+		for _, site := range n.Func.Legacy() {
 			a.gap(evidence.ForeignABI, where(n.Func.Code.Object.Path, site), "enters the kernel as 32-bit code does (int 0x80, sysenter): such calls are not derived")
 		}
 	}
