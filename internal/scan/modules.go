@@ -131,14 +131,19 @@ func texts(f *elfx.File) []string {
 		if s.Exec || !strings.HasPrefix(s.Name, ".rodata") && !strings.HasPrefix(s.Name, ".data") {
 			continue
 		}
-		for t := range bytes.SplitSeq(s.Data, []byte{0}) {
-			if len(t) < 4 || len(t) > maxText || t[0] != '/' && !bytes.Contains(t, []byte(".so")) {
+		for data := s.Data; len(data) > 0; {
+			n := bytes.IndexByte(data, 0)
+			if n < 0 {
+				n = len(data)
+			}
+			t := data[:n]
+			data = data[min(n+1, len(data)):]
+			if n < 4 || n > maxText || t[0] != '/' && !bytes.Contains(t, []byte(".so")) {
 				continue
 			}
-			if bytes.ContainsFunc(t, func(r rune) bool { return r < ' ' || r > '~' }) {
-				continue
+			if !bytes.ContainsFunc(t, func(r rune) bool { return r < ' ' || r > '~' }) {
+				out = append(out, string(t))
 			}
-			out = append(out, string(t))
 		}
 	}
 	return out

@@ -230,6 +230,7 @@ func (s *scan) program(ctx context.Context, p program.Program) error {
 		return err
 	}
 	a.phase(Values)
+	a.graph.Done()
 	a.calls, a.failed = a.graph.Syscalls()
 	a.executes()
 	s.done = append(s.done, a)

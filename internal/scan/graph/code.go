@@ -37,6 +37,7 @@ type Code struct {
 
 	mu      sync.Mutex
 	funcs   []*Func      // sorted by start
+	starts  []uint64     // of funcs
 	made    int32        // functions that there are
 	slots   []elfx.Reloc // of places that hold an address, sorted: see slot
 	extents []extent     // of data that holds addresses, sorted
@@ -141,12 +142,12 @@ func prepare(obj *link.Object, lifted *sync.Pool) *Code {
 	}
 	c := &Code{Object: obj, File: f, Machine: m, rels: rels, fixed: f.Type == elf.ET_EXEC, lifted: lifted}
 	all := make([]Func, len(f.Functions))
-	c.funcs, c.made = make([]*Func, len(all)), int32(len(all))
+	c.funcs, c.starts, c.made = make([]*Func, len(all)), make([]uint64, len(all)), int32(len(all))
 	for i, fn := range f.Functions {
 		f := &all[i]
 		f.Code, f.Start, f.End, f.id = c, fn.Start, fn.End, int32(i)
 		f.goABI, f.exact = fn.Source == elfx.Go, fn.Source != elfx.Sym
-		c.funcs[i] = f
+		c.funcs[i], c.starts[i] = f, f.Start
 	}
 	c.slots = c.relocated()
 	c.discover()
@@ -299,6 +300,10 @@ func (c *Code) discover() {
 		c.funcs = append(c.funcs, c.function(a, 0))
 	}
 	slices.SortFunc(c.funcs, func(a, b *Func) int { return compare(a.Start, b.Start) })
+	c.starts = c.starts[:0]
+	for _, f := range c.funcs {
+		c.starts = append(c.starts, f.Start)
+	}
 	for i, f := range c.funcs {
 		end := c.File.Section(f.Start)
 		next := end.Addr + end.Size

@@ -51,3 +51,14 @@ func (p *Program) Callers(n *Node) []Edge {
 	}
 	return out
 }
+
+// Done says that nothing will be opened or followed any more: what only that
+// needs is forgotten.
+func (p *Program) Done() {
+	p.later, p.unseen, p.unused = nil, nil, nil
+	for _, c := range p.parts {
+		if c != nil {
+			c.binds, c.read, c.whole = nil, nil, nil
+		}
+	}
+}

@@ -9,8 +9,18 @@ import (
 	"github.com/profgen/profgen/internal/scan/value"
 )
 
+// search is the index of the function that begins at addr; or, with false, of the
+// first one behind it.
 func (c *Code) search(addr uint64) (int, bool) {
-	return slices.BinarySearchFunc(c.funcs, addr, func(f *Func, a uint64) int { return compare(f.Start, a) })
+	lo, hi := 0, len(c.starts) // asked for millions of times: no function call
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); c.starts[mid] < addr {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(c.starts) && c.starts[lo] == addr
 }
 
 func (c *Code) startsAt(addr uint64) bool {
@@ -43,7 +53,7 @@ func (c *Code) At(addr uint64) *Func {
 		return nil
 	}
 	f := c.function(addr, c.flowEnd(addr, end))
-	c.funcs = slices.Insert(c.funcs, i, f)
+	c.funcs, c.starts = slices.Insert(c.funcs, i, f), slices.Insert(c.starts, i, addr)
 	return f
 }
 
