@@ -96,6 +96,9 @@ func (a *analysis) facts() {
 		case a.changesIDs(u):
 			g.Covered = true
 			g.Detail += "; it is how other threads follow setuid(3) and its like (nptl(7)), whose calls are known"
+		case a.explained[u.Node.Func.Code.Object] && a.callsForLibcap(u):
+			g.Covered = true
+			g.Detail += "; it is how libcap makes all of its calls (cap_set_syscall(3)), which are known"
 		case repeats(u):
 			g.Covered = true
 			g.Detail += "; it is how other threads repeat the call of syscall.AllThreadsSyscall, which is known"

@@ -201,7 +201,10 @@ type analysis struct {
 
 	calls  []graph.Syscall
 	failed []graph.Unresolved
-	set    evidence.Set // what came of it all
+	// explained are the objects with system calls that failed, and of which all
+	// calls are known nevertheless: see libcap.
+	explained map[*link.Object]bool
+	set       evidence.Set // what came of it all
 }
 
 // program analyses one program and queues those that it can run.
@@ -232,6 +235,7 @@ func (s *scan) program(ctx context.Context, p program.Program) error {
 	a.phase(Values)
 	a.graph.Done()
 	a.calls, a.failed = a.graph.Syscalls()
+	a.libcap()
 	a.executes()
 	s.done = append(s.done, a)
 	// The graph of a large program is most of the memory that there is.
