@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,9 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/profgen/profgen/gen/apparmor/access"
+	"github.com/profgen/profgen/gen/apparmor/syntax"
+	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/profiledir"
 )
 
@@ -39,6 +43,8 @@ func TestServers(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "profile")
 			profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port))
+			t.Run("confines files", func(t *testing.T) { s.checkFileRules(t, dir) })
+			t.Run("without root", func(t *testing.T) { s.rootless(t, dir) })
 			t.Run("nothing of the runtime's", func(t *testing.T) { refusesRuntimesCalls(t, dir) })
 			for _, runtime := range []string{"runc", "crun"} {
 				t.Run("20 of 20 with "+runtime, func(t *testing.T) {
@@ -81,6 +87,44 @@ func refusesRuntimesCalls(t *testing.T, dir string) {
 			if rule.Action == specs.ActAllow && slices.Contains(rule.Names, name) {
 				t.Errorf("%s is allowed", name)
 			}
+		}
+	}
+}
+
+// checkFileRules wants an AppArmor profile that runs the server's own program, may
+// not read what it has no business with, and has no rule for all files.
+func (s server) checkFileRules(t *testing.T, dir string) {
+	set, err := profiledir.Evidence(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "apparmor"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := syntax.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := access.Compile(tree, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := 0
+	for _, f := range set.Facts {
+		if f, ok := f.(evidence.Executed); ok {
+			programs++
+			if !profile.Allows(string(f.Path), access.ParsePerms("rx"), true) {
+				t.Errorf("the profile does not run %s", f.Path)
+			}
+		}
+	}
+	if programs == 0 {
+		t.Error("no program was seen to be exec'd")
+	}
+	for _, path := range []string{"/etc/shadow", "/root/.ssh/id_rsa", "/proc/sysrq-trigger", "/run/docker.sock", "/usr/bin/gcc"} {
+		if profile.Allows(path, access.ParsePerms("r"), true) {
+			t.Errorf("the profile lets %s be read", path)
 		}
 	}
 }

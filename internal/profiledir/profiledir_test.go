@@ -1,6 +1,7 @@
 package profiledir_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -58,7 +59,7 @@ func TestWhatIsSavedIsLoaded(t *testing.T) {
 		t.Errorf("capabilities (-want +got):\n%s\n%d seccomp rules", diff, len(enforced.Seccomp.Syscalls))
 	}
 	flags, err := profiledir.Flags(dir, true)
-	want := []string{"--cap-drop=ALL", "--cap-add=CHOWN", "--security-opt=no-new-privileges", "--security-opt=seccomp=" + dir + "/seccomp.json"}
+	want := []string{"--cap-drop=ALL", "--cap-add=CHOWN", "--security-opt=no-new-privileges", "--security-opt=seccomp=" + dir + "/seccomp.json", "--network=none", "--ipc=private", "--cgroupns=private"}
 	if diff := cmp.Diff(want, flags); err != nil || diff != "" {
 		t.Errorf("flags: %v (-want +got):\n%s", err, diff)
 	}
@@ -109,6 +110,14 @@ func TestNoEvidenceYet(t *testing.T) {
 func TestNoCapabilityIsASet(t *testing.T) {
 	dir := generated(t)
 	if err := os.WriteFile(filepath.Join(dir, gen.CapabilitiesFile), []byte("# none\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, gen.PlanFile)
+	plan, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, bytes.ReplaceAll(plan, []byte("\n\t\t\"CAP_CHOWN\"\n\t"), nil), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	enforced, err := profiledir.Load(dir)

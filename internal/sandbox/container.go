@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,9 @@ type Container struct {
 	Limits      rootfs.Limits
 	StopSignal  string // a name or a number; "" is the image's own, or SIGTERM
 	Stdio       Stdio
+	// Listener is as [Command] has it: the runtime's own calls are notified too,
+	// from its first exec on.
+	Listener string
 
 	guard *guard
 	dir   string // private folder, removed by the guard
@@ -83,7 +87,7 @@ func (c *Container) begin(ctx context.Context, follow func(pid int) error) error
 		return err
 	}
 	run := c.command("run", "--bundle", filepath.Join(c.dir, "bundle"), "--pid-file", c.pidFile(), c.id)
-	return c.guard.start(ctx, order{Start: run})
+	return c.guard.start(ctx, order{Start: run, Listener: c.Listener})
 }
 
 // Wait waits until the container has ended and returns the exit code of its
@@ -135,7 +139,11 @@ func (c *Container) pause(ctx context.Context) error {
 }
 
 func (c *Container) command(args ...string) []string {
-	return append([]string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}, args...)
+	global := []string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}
+	if c.Runtime.Name == "crun" && OwnUserNS() {
+		global = append(global, "--cgroup-manager=disabled") // cgroups are root's
+	}
+	return append(global, args...)
 }
 
 func (c *Container) pidFile() string { return filepath.Join(c.dir, "pid") }
@@ -157,6 +165,9 @@ func (c *Container) prepare(ctx context.Context) error {
 		spec, err = c.fromBundle()
 	}
 	if err != nil {
+		return err
+	}
+	if err := c.Confinement.Bounds.apply(spec); err != nil {
 		return err
 	}
 	config, err := json.Marshal(spec)
@@ -189,6 +200,20 @@ func (c *Container) fromImage(ctx context.Context) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	users := root // an overlay is mounted later, and elsewhere
+	if c.Root != nil {
+		users = c.Root.dir
+	}
+	files, err := c.hostFiles()
+	if err != nil {
+		return nil, err
+	}
+	return c.specOf(root, users, files)
+}
+
+// specOf is the configuration of a container whose root file system is in the
+// folder root, with the names of users that are in the folder users.
+func (c *Container) specOf(root, users string, files []specs.Mount) (*specs.Spec, error) {
 	cfg := c.Image.Config()
 	if c.StopSignal == "" {
 		c.StopSignal = cfg.StopSignal
@@ -197,18 +222,21 @@ func (c *Container) fromImage(ctx context.Context) (*specs.Spec, error) {
 	if len(p.argv) == 0 {
 		return nil, fmt.Errorf("image %s names no program to run: give one after --", c.Image.Reference())
 	}
-	users := root // an overlay is mounted later, and elsewhere
-	if c.Root != nil {
-		users = c.Root.dir
-	}
+	var err error
 	if p.uid, p.gid, p.groups, err = rootfs.User(users, cfg.User); err != nil {
 		return nil, err
 	}
-	files, err := c.hostFiles()
+	return newSpec(cfg, p, root, c.Confinement, c.HostNetwork, files), nil
+}
+
+// Config is the runtime configuration that a container of an unpacked image is
+// started with, whose root file system is in the folder rootfs beside it.
+func (c *Container) Config() (*specs.Spec, error) {
+	spec, err := c.specOf("rootfs", c.Root.dir, nil)
 	if err != nil {
 		return nil, err
 	}
-	return newSpec(cfg, p, root, c.Confinement, c.HostNetwork, files), nil
+	return spec, c.Confinement.Bounds.apply(spec)
 }
 
 // unpack returns the folder of the container's root file system.
@@ -283,6 +311,7 @@ func (c *Container) fromBundle() (*specs.Spec, error) {
 	}
 	spec.Linux.Seccomp = c.Confinement.Seccomp
 	spec.Process.Capabilities = c.Confinement.narrow(spec.Process.User.UID, spec.Process.Capabilities)
+	spec.Process.ApparmorProfile = cmp.Or(c.Confinement.AppArmor, spec.Process.ApparmorProfile)
 	spec.Process.NoNewPrivileges = true
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil {
 		spec.Process.Terminal = false // there is none to give it
