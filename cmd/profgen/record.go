@@ -24,7 +24,7 @@ func recordCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
-		recorderFlag(), capAddFlag(), readyFlag(), runsFlag(),
+		recorderFlag(), capAddFlag(), readyFlag(), runsFlag(), compareFlag(),
 	}
 	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
@@ -80,6 +80,7 @@ func recordAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
+	rec.tell(c)
 	run, done, err := newRun(c, facts, rec)
 	if err != nil {
 		return err
@@ -194,7 +195,7 @@ func newRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(),
 		return run, nothing, err
 	}
 	argv := c.Args().Slice()
-	cmd := &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit(), Listener: rec.listener}
+	cmd := &sandbox.Command{Argv: argv, Stdio: workloadStdio(c), Listener: rec.listener}
 	src := rec.source(facts, "")
 	src.NoNewPrivileges = rec.listener != "" && os.Geteuid() != 0
 	return record.Run{

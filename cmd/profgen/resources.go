@@ -29,6 +29,72 @@ func resourceKinds() []evidence.ResourceKind {
 	}
 }
 
+// limits are the flags of docker run, and podman run, that have to do with a
+// resource.
+func limits(kind evidence.ResourceKind) string {
+	return map[evidence.ResourceKind]string{
+		evidence.Pids: "--pids-limit", evidence.Memory: "--memory", evidence.Files: "--ulimit nofile", evidence.Shm: "--shm-size",
+		evidence.TCPPort: "--publish", evidence.UDPPort: "--publish",
+	}[kind]
+}
+
+// resourcesNamed returns the resources that the user means: one by its kind, or
+// all; none if the name is of something else.
+func resourcesNamed(name string) []evidence.ResourceKind {
+	all := resourceKinds()
+	if name == "resources" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(k evidence.ResourceKind) bool { return string(k) != name })
+}
+
+// use is what evidence says of a resource, for programs to read.
+type use struct {
+	Kind   evidence.ResourceKind `json:"kind"`
+	Flag   string                `json:"flag"` // that limits it, or opens it
+	Values []uint64              `json:"values"`
+	Seen   []useSeen             `json:"seen"`
+}
+
+type useSeen struct {
+	Value uint64         `json:"value"`
+	Phase evidence.Phase `json:"phase"`
+	Runs  int            `json:"runs"` // that saw it; 0 if it is not told
+}
+
+// uses returns what evidence says of resources.
+func uses(set evidence.Set, kinds []evidence.ResourceKind) []use {
+	all, out := useOf(set), []use{}
+	for _, kind := range kinds {
+		u := use{Kind: kind, Flag: limits(kind), Values: append([]uint64{}, all[kind]...), Seen: []useSeen{}}
+		for _, s := range set.Sightings() {
+			if f, ok := s.Fact.(evidence.Resource); ok && f.Kind == kind {
+				u.Seen = append(u.Seen, useSeen{f.Value, f.Phase, len(s.In)})
+			}
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// printUses writes them for people.
+func printUses(w io.Writer, set evidence.Set, all []use) {
+	for _, u := range all {
+		if len(u.Values) == 0 {
+			fmt.Fprintf(w, "%s: none was seen in use\n", u.Kind)
+			continue
+		}
+		fmt.Fprintf(w, "%s: %s (%s)\n", u.Kind, inWords(u.Kind, u.Values), u.Flag)
+		for _, s := range u.Seen {
+			runs := ""
+			if s.Runs > 0 {
+				runs = fmt.Sprintf("  in %d of %d runs", s.Runs, len(set.Runs))
+			}
+			fmt.Fprintf(w, "  %s  %s%s\n", s.Phase, inWords(u.Kind, []uint64{s.Value}), runs)
+		}
+	}
+}
+
 // useOf returns, of each resource, the values that the evidence has: of ports
 // each, sorted, and of all others the largest.
 func useOf(set evidence.Set) map[evidence.ResourceKind][]uint64 {

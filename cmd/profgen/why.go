@@ -21,7 +21,9 @@ func whyCommand() *cli.Command {
 		Name:      "why",
 		Usage:     "say why a system call or capability is allowed or not",
 		ArgsUsage: "DIR NAME",
-		Description: "NAME is a system call (clone3) or a capability (CAP_CHOWN). Printed are what was\n" +
+		Description: "NAME is a system call (clone3) or a capability (CAP_CHOWN); of a resource (pids, memory,\n" +
+			"nofile, shm, tcp-port, udp-port, or resources for all) is printed what was seen in use,\n" +
+			"and the flag of docker run that it is for. Of the others are printed what was\n" +
 			"decided, what a recording saw, and how the image's code can get there: the shortest\n" +
 			"path from a program's entry to the system call, one call a line.\n\n" +
 			"The profile is decided anew: give the options that it was generated with.",
@@ -38,6 +40,9 @@ func whyAction(c *cli.Context) error {
 		return usage("why: want two arguments, DIR and NAME; got %d", c.NArg())
 	}
 	dir := c.Args().First()
+	if kinds := resourcesNamed(c.Args().Get(1)); len(kinds) > 0 {
+		return whyResources(c, dir, kinds)
+	}
 	name, err := knownName(c.Args().Get(1))
 	if err != nil {
 		return err
@@ -64,6 +69,20 @@ func whyAction(c *cli.Context) error {
 		return printJSON(c.App.Writer, a)
 	}
 	a.print(c.App.Writer)
+	return nil
+}
+
+// whyResources says what was seen of resources: no profile limits them.
+func whyResources(c *cli.Context, dir string, kinds []evidence.ResourceKind) error {
+	set, err := profiledir.Evidence(dir)
+	if err != nil {
+		return err
+	}
+	all := uses(set, kinds)
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, all)
+	}
+	printUses(c.App.Writer, set, all)
 	return nil
 }
 
