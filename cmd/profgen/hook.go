@@ -211,7 +211,7 @@ func followState(c *cli.Context, dir string, pid int, bundle sandbox.Description
 		return err
 	}
 	defer unlock()
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: true})
+	rec, err := ebpf.New(ebpf.Options{SeeRefused: true, Files: true})
 	if err != nil {
 		return err
 	}

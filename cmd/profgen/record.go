@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ func recordCommand() *cli.Command {
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the profile directory `DIR`"},
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
+		&cli.BoolFlag{Name: "no-files", Usage: "do not look at files: system calls cost less, and the AppArmor profile does not confine files"},
 		recorderFlag(), capAddFlag(), readyFlag(), runsFlag(), compareFlag(),
 	}
 	flags = append(flags, engineFlags()...)
@@ -50,6 +52,11 @@ func recordCommand() *cli.Command {
 		Action:       recordAction,
 	}
 }
+
+// softMemory is how much memory the garbage collector lets a recording take
+// without working harder, in bytes: a storm of a workload makes a hundred thousand
+// facts, and every second a copy of them to save.
+const softMemory = 200 << 20
 
 func recordAction(c *cli.Context) error {
 	if err := checkRecordFlags(c); err != nil {
@@ -81,6 +88,7 @@ func recordAction(c *cli.Context) error {
 	}
 	defer rec.Close()
 	rec.tell(c)
+	debug.SetMemoryLimit(softMemory)
 	run, done, err := newRun(c, facts, rec)
 	if err != nil {
 		return err

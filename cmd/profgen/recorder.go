@@ -98,7 +98,7 @@ func newEBPF(c *cli.Context, facts host.Facts) (recorder, error) {
 	if sandbox.OwnUserNS() {
 		return recorder{}, fmt.Errorf("%w: in a user namespace: run as root of the host", ebpf.ErrUnavailable)
 	}
-	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container")})
+	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container"), Files: !c.Bool("no-files")})
 	if err != nil {
 		return recorder{}, err
 	}

@@ -13,6 +13,9 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/profgen/profgen/gen/apparmor/access"
+	"github.com/profgen/profgen/gen/apparmor/syntax"
+	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/profiledir"
 )
 
@@ -69,6 +72,7 @@ func TestServers(t *testing.T) {
 			drive := []string{"--image", layout + ":" + s.name, "--check", s.checkAt("127.0.0.1", s.port)}
 			driven := slices.Concat(drive, s.execChecks())
 			profgen(t, slices.Concat([]string{"record", "-o", dir}, driven)...)
+			t.Run("confines files", func(t *testing.T) { s.checkFileRules(t, dir) })
 			t.Run("without root", func(t *testing.T) { s.rootless(t, dir, driven) })
 			t.Run("nothing of the runtime's", func(t *testing.T) { refusesRuntimesCalls(t, dir) })
 			t.Run("20 of 20 with runc", func(t *testing.T) { passes20(t, dir, driven) })
@@ -146,6 +150,44 @@ func refusesRuntimesCalls(t *testing.T, dir string) {
 			if rule.Action == specs.ActAllow && slices.Contains(rule.Names, name) {
 				t.Errorf("%s is allowed", name)
 			}
+		}
+	}
+}
+
+// checkFileRules wants an AppArmor profile that runs the server's own program, may
+// not read what it has no business with, and has no rule for all files.
+func (s server) checkFileRules(t *testing.T, dir string) {
+	set, err := profiledir.Evidence(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "apparmor"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := syntax.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := access.Compile(tree, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := 0
+	for _, f := range set.Facts {
+		if f, ok := f.(evidence.Executed); ok {
+			programs++
+			if !profile.Allows(string(f.Path), access.ParsePerms("rx"), true) {
+				t.Errorf("the profile does not run %s", f.Path)
+			}
+		}
+	}
+	if programs == 0 {
+		t.Error("no program was seen to be exec'd")
+	}
+	for _, path := range []string{"/etc/shadow", "/root/.ssh/id_rsa", "/proc/sysrq-trigger", "/run/docker.sock", "/usr/bin/gcc"} {
+		if profile.Allows(path, access.ParsePerms("r"), true) {
+			t.Errorf("the profile lets %s be read", path)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func verifyCommand() *cli.Command {
 		Usage:     "run the workload under its profile and count what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] --check CMD [-- ARGS...]",
 		Description: "Runs the container with the seccomp profile and the capabilities of DIR and with\n" +
-			"no-new-privileges, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
+			"no-new-privileges, and with its AppArmor profile where the kernel has AppArmor, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
 			"HEALTHCHECK, and what --exec-check names, is exec'd into it and has to succeed.",
 		Flags: append(flags,
 			&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20}),
@@ -33,7 +33,7 @@ func verifyCommand() *cli.Command {
 	}
 }
 
-func verifyAction(c *cli.Context) error {
+func verifyAction(c *cli.Context) (err error) {
 	dir := c.Args().First()
 	switch {
 	case dir == "":
@@ -58,7 +58,14 @@ func verifyAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
-	template, err := newContainer(c, sandbox.Confinement{Seccomp: enforced.Seccomp, Capabilities: enforced.Capabilities})
+	armor, err := enforceAppArmor(c, enforced)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, armor.Close()) }()
+	template, err := newContainer(c, sandbox.Confinement{
+		Seccomp: enforced.Seccomp, Capabilities: enforced.Capabilities, AppArmor: armor.name,
+	})
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func verifyAction(c *cli.Context) error {
 		template.Root = root
 	}
 	report, err := verify.Trials{
-		Runs: c.Int("runs"), For: c.Duration("for"), Profile: enforced.Seccomp, Recorder: rec,
+		Runs: c.Int("runs"), For: c.Duration("for"), Profile: enforced.Seccomp, Recorder: rec, Refuser: armor,
 		Trial: func() (record.Target, func(context.Context) error) {
 			ct := *template
 			// Its flags were read before: there is nothing that can be wrong with them.
@@ -111,9 +118,12 @@ func compile(c *cli.Context, profile *specs.LinuxSeccomp) error {
 }
 
 func printReport(c *cli.Context, r verify.Report) error {
-	fmt.Fprintf(c.App.Writer, "passed %d of %d runs, denials %d\n", r.Passed, r.Runs, len(r.Denials))
+	fmt.Fprintf(c.App.Writer, "passed %d of %d runs, denials %d\n", r.Passed, r.Runs, len(r.Denials)+len(r.Refused))
 	for _, d := range r.Denials {
 		fmt.Fprintf(c.App.Writer, "denied %s (%s)\n", d.Name, d.Arch)
+	}
+	for _, f := range r.Refused {
+		fmt.Fprintf(c.App.Writer, "denied by AppArmor %s\n", use(f))
 	}
 	for _, d := range r.Unavailable {
 		fmt.Fprintf(c.App.Writer, "answered ENOSYS, as decided: %s (%s)\n", d.Name, d.Arch)
@@ -121,7 +131,7 @@ func printReport(c *cli.Context, r verify.Report) error {
 	if r.Failure != nil {
 		fmt.Fprintf(c.App.ErrWriter, "profgen: %v\n", r.Failure)
 	}
-	if r.Passed < r.Runs || len(r.Denials) > 0 {
+	if r.Passed < r.Runs || len(r.Denials)+len(r.Refused) > 0 {
 		return exitError{3, nil}
 	}
 	return nil

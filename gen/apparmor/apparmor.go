@@ -8,10 +8,10 @@
 // The language is that of AppArmor 3.0 (apparmor.d(5)), which every later
 // parser reads.
 //
-// What it does not do yet: confine file access by what was recorded. A profile
-// allows every file that docker-default allows, and its header says so.
-// Everything else is an allow-list: there is no bare capability, network or
-// mount rule.
+// Files are confined if the policy says that all uses of them are known, to what
+// it lists; else all are allowed that docker-default allows, and the header says
+// so. All else is an allow-list in any case: there is no bare capability, network
+// or mount rule.
 package apparmor
 
 import (

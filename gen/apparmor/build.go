@@ -34,19 +34,29 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 	if err != nil {
 		return Profile{}, err
 	}
+	defined, err := variables(p)
+	if err != nil {
+		return Profile{}, err
+	}
 	profile := Profile{
 		Tool:      o.Tool,
 		Subjects:  o.Subjects,
 		Name:      p.Name,
 		ABI:       o.ABI,
 		Flags:     flags(o.Mode),
-		Variables: []Variable{{"PROC", "/proc"}},
+		Variables: defined,
+		Confined:  p.Files.Confined,
 		Groups:    []Group{capabilities, network},
 	}
 	if slices.Contains(p.Capabilities, "CAP_SYS_ADMIN") {
 		profile.Groups = append(profile.Groups, Group{"Unmounting: because CAP_SYS_ADMIN is among the capabilities.", []Rule{Umount{}}})
 	}
-	profile.Groups = append(profile.Groups, signals(p.Name), ptrace(p.Name), files(o.Mode))
+	allowed, err := files(p, o.Mode)
+	if err != nil {
+		return Profile{}, err
+	}
+	profile.Groups = append(profile.Groups, signals(p.Name), ptrace(p.Name))
+	profile.Groups = append(profile.Groups, allowed...)
 	if o.Mode == Enforce {
 		profile.Groups = append(profile.Groups, hardening(p)...)
 	}
@@ -141,14 +151,4 @@ func ptrace(name string) Group {
 	return Group{"Tracing: among the container's own processes.", []Rule{
 		Ptrace{"trace, read, tracedby, readby", name},
 	}}
-}
-
-// files allows every file, to be read, written, mapped and run under this same
-// profile: what a bare file rule means (apparmor.d(5), FILE RULES).
-func files(m Mode) Group {
-	g := Group{"Files: all, except for what is denied below.", []Rule{File{}}}
-	if m == Complain {
-		g.Comment = "Files: all."
-	}
-	return g
 }

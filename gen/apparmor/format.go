@@ -19,6 +19,7 @@ type page struct {
 	Tool      string
 	Subjects  [][]string // lines of the header
 	Complain  bool
+	Confined  bool
 	ABI       string // "" for no rule
 	Variables []string
 	Flags     string
@@ -43,6 +44,7 @@ func (p Profile) MarshalText() ([]byte, error) {
 		Tool:     comment(p.Tool),
 		Subjects: header(p.Subjects),
 		Complain: slices.Contains(p.Flags, "complain"),
+		Confined: p.Confined,
 		Flags:    strings.Join(p.Flags, ","),
 	}
 	if p.ABI != NoABI {

@@ -18,13 +18,19 @@ import (
 // Nothing lifts a deny rule, not even the local include. A policy that allows
 // AF_ALG therefore gets no rule against it. CAP_SYS_ADMIN does not lift the one
 // against mounting: docker-default has it too.
+//
+// Where files are confined, no rule reaches what these would refuse but one that
+// the recording asks for.
 func hardening(p policy.Policy) []Group {
 	kernel := []Rule{Deny{Mount{}}}
 	if !slices.ContainsFunc(p.Network, func(n policy.Network) bool { return n.Family == "alg" }) {
 		kernel = append(kernel, Deny{Network{Family: "alg"}})
 	}
-	return []Group{
-		{"Denied: mounting, and the kernel's crypto sockets (CVE-2026-31431).", kernel},
+	denied := []Group{{"Denied: mounting, and the kernel's crypto sockets (CVE-2026-31431).", kernel}}
+	if p.Files.Confined {
+		return denied
+	}
+	return append(denied, []Group{
 		{"Denied: writing to /proc, but for processes' own files and sys/kernel/shm*.", denyFiles("w",
 			"@{PROC}/*",
 			"@{PROC}/{[^1-9s/]*,s,s[^y/]*,sy,sy[^s/]*,sys[^/]*}/**",
@@ -44,13 +50,13 @@ func hardening(p policy.Policy) []Group {
 			"/sys/devices/virtual/powercap/**",
 			"/sys/kernel/security/**",
 		)},
-	}
+	}...)
 }
 
 func denyFiles(access string, paths ...string) []Rule {
 	var out []Rule
 	for _, p := range paths {
-		out = append(out, Deny{File{p, access}})
+		out = append(out, Deny{File{Path: p, Access: access}})
 	}
 	return out
 }

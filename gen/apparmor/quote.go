@@ -18,7 +18,7 @@ import (
 const special = `?*[]{}^"@!`
 
 // plain is what needs no quotes around it.
-var plain = regexp.MustCompile(`^[A-Za-z0-9/._+-]+$`)
+var plain = regexp.MustCompile(`^(?:[A-Za-z0-9/._+-]|@\{[A-Za-z0-9]+\})+$`)
 
 // QuotePath returns raw, the name of a file as the kernel has it, as text that
 // stands in a file rule for that file and no other.
@@ -33,15 +33,25 @@ func QuotePath(raw string) (string, error) {
 		return "", fmt.Errorf("path %q: %w", raw, err)
 	}
 	var b strings.Builder
+	quoteText(&b, raw)
+	return quoted(b.String()), nil
+}
+
+// quoteText writes text that stands for itself within a pattern.
+func quoteText(b *strings.Builder, raw string) {
 	for len(raw) > 0 {
 		r, n := utf8.DecodeRuneInString(raw)
-		quoteRune(&b, r, raw[:n])
+		quoteRune(b, r, raw[:n])
 		raw = raw[n:]
 	}
-	if out := b.String(); !plain.MatchString(out) {
-		return `"` + out + `"`, nil
+}
+
+// quoted puts a pattern in quotes if it needs any.
+func quoted(out string) string {
+	if !plain.MatchString(out) {
+		return `"` + out + `"`
 	}
-	return b.String(), nil
+	return out
 }
 
 // quoteRune writes a character that is spelled raw, which is a single byte if

@@ -10,6 +10,7 @@ type Profile struct {
 	Flags     []string // as written: attach_disconnected
 	Variables []Variable
 	Groups    []Group
+	Confined  bool // files are, for the header
 }
 
 // Variable defines a variable in a profile's preamble.
@@ -67,6 +68,12 @@ type Umount struct{}
 type File struct {
 	Path   string // a pattern, quoted where that is needed; "" for every file and all access
 	Access string // permission letters: rw
+	Owner  bool   // only to who owns the file
+}
+
+// Link allows to make a hard link.
+type Link struct {
+	Path, Target string // patterns, quoted where that is needed
 }
 
 // Deny refuses what Rule would allow, silently, whatever other rules allow and
@@ -96,8 +103,13 @@ func (r File) fields() []string {
 	if r.Path == "" {
 		return []string{"file"}
 	}
+	if r.Owner {
+		return []string{"owner " + r.Path, r.Access}
+	}
 	return []string{r.Path, r.Access}
 }
+
+func (r Link) fields() []string { return []string{"link " + r.Path, "->", r.Target} }
 
 func (r Deny) fields() []string { return append([]string{"deny"}, r.Rule.fields()...) }
 

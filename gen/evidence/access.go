@@ -14,8 +14,9 @@ import (
 )
 
 // Path is the name of a file as a process of the workload would give it: absolute,
-// clean, in the container's own mount namespace, symbolic links resolved. It is
-// bytes, of which a kernel refuses only NUL: whatever is not printable UTF-8,
+// clean, in the container's own mount namespace, symbolic links resolved; but what a
+// process has of its own in /proc is in /proc/self, not below a number that is
+// another one the next time. It is bytes, of which a kernel refuses only NUL: whatever is not printable UTF-8,
 // and the backslash, is written \xHH in text.
 type Path string
 
@@ -114,7 +115,7 @@ type FileAccess struct {
 	Perms string   `json:"perms"`
 	Kind  FileKind `json:"kind,omitempty"`
 	// Owner says that the file's owner was the one who used it (fsuid equals the
-	// file's uid), which AppArmor's owner qualifier asks for.
+	// file's uid), which AppArmor's owner qualifier asks for. Not known is false.
 	Owner  bool   `json:"owner,omitempty"`
 	Origin Origin `json:"origin,omitempty"`
 	Target Path   `json:"target,omitempty"` // of l: the name that the link was made from

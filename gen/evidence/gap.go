@@ -11,6 +11,7 @@ const (
 	Unfinished     GapKind = "unfinished"      // the recording had not ended when this was written
 	UnseenStart    GapKind = "unseen-start"    // attached to a workload that already ran
 	UnseenCaps     GapKind = "unseen-caps"     // capability checks cannot be seen on that kernel
+	UnseenFiles    GapKind = "unseen-files"    // uses of files were not looked at
 	Refused        GapKind = "refused"         // a filter already in force refused it; what would follow is unknown
 	Hidden         GapKind = "hidden"          // work that the kernel does for the workload without its making calls: io_uring
 	Unchecked      GapKind = "unchecked"       // the workload was never seen to work: its check did not succeed
@@ -70,7 +71,7 @@ func (g Gap) String() string {
 // text and foreign code are warned of: a recording shows what they need.
 func (g Gap) Incomplete() bool {
 	switch g.Kind {
-	case UnseenCaps, Refused, Hidden, UnresolvedArgument, UnresolvedDlopen, UnresolvedExec, Interpreter, ForeignABI:
+	case UnseenCaps, UnseenFiles, Refused, Hidden, UnresolvedArgument, UnresolvedDlopen, UnresolvedExec, Interpreter, ForeignABI:
 		return false
 	case UnresolvedSyscall, Unreadable:
 		return !g.Covered

@@ -62,6 +62,8 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideSyscalls()
 	d.decideCapabilities()
 	d.decideNetwork()
+	d.decideFiles()
+	d.decideRun()
 	d.compareBases()
 	d.warnGaps()
 	d.warnUnknowns()
@@ -214,6 +216,7 @@ func (d *decider) warnGaps() {
 		case g.Kind.Static(): // see warnUnknowns
 		case g.Kind == evidence.UnseenCaps:
 			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.unseen))
+		case g.Kind == evidence.UnseenFiles: // see decideFiles
 		case g.Kind == evidence.Hidden:
 			d.warn("hidden", "%s", g.Detail)
 		default:
@@ -243,6 +246,8 @@ func (d *decider) sorted() Policy {
 		return strings.Compare(a.Family+" "+a.Type, b.Family+" "+b.Type)
 	})
 	slices.SortStableFunc(p.Decisions, func(a, b Decision) int { return strings.Compare(a.Subject, b.Subject) })
-	slices.SortStableFunc(p.Warnings, func(a, b Warning) int { return strings.Compare(a.Code, b.Code) })
+	byCode := func(a, b Warning) int { return strings.Compare(a.Code, b.Code) }
+	slices.SortStableFunc(p.Warnings, byCode)
+	slices.SortStableFunc(p.Run.Warnings, byCode)
 	return p
 }

@@ -4,9 +4,10 @@
 // It knows what the parts of a profile are for, and nothing of how any file
 // spells them: that is left to gen/seccomp, gen/apparmor and gen/caps.
 //
-// It is monotone: more evidence never takes an allowed thing away. There is one
-// exception, for what no recording looks at, such as the command of a fcntl: until
-// static analysis says which there can be, any is allowed.
+// It is monotone: more evidence never takes an allowed thing away. There is an
+// exception for what no recording looks at, such as the command of a fcntl: until
+// static analysis says which there can be, any is allowed. And there is one for
+// files: until a recording has looked at them, any may be used.
 package policy
 
 import (
@@ -22,6 +23,8 @@ type Policy struct {
 	Unavailable  []string   // known calls that answer ENOSYS, as on a kernel without them, so that callers fall back
 	Capabilities []string   // the bounding set, CAP_* names
 	Network      []Network  // sockets allowed, for AppArmor
+	Files        Files      // files allowed, for AppArmor
+	Run          Run        // how to start the container
 
 	Decisions []Decision
 	Warnings  []Warning
@@ -64,8 +67,8 @@ type Condition struct {
 // ("inet", "stream"). Without a type it is every type of the family, without a
 // family every socket.
 type Network struct {
-	Family string
-	Type   string
+	Family string `json:"family,omitempty"`
+	Type   string `json:"type,omitempty"`
 }
 
 // Decision is why something is allowed or refused.

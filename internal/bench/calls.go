@@ -63,6 +63,7 @@ func shortCalls() []comparison {
 				nothing,
 				{name: "bystander of a recording", recorder: &ebpf.Options{}, aside: true, bar: bar{most: 1.8}},
 				{name: "followed, with sys_exit", recorder: &ebpf.Options{SeeRefused: true}},
+				{name: "followed, files too", recorder: &full, bar: bar{most: 2.3}},
 				{name: "strace -f", strace: true},
 			},
 		},

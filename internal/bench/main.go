@@ -31,6 +31,8 @@ func main() {
 		os.Exit(sandbox.RunGuard())
 	case len(os.Args) > 1 && os.Args[1] == loopName:
 		os.Exit(loop(os.Args[2:]))
+	case len(os.Args) > 2 && os.Args[1] == catName:
+		os.Exit(cat(os.Args[2:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), sandbox.Interrupts()...)
 	defer stop()
@@ -76,7 +78,7 @@ func recording(ctx context.Context, out io.Writer) (bool, error) {
 		return false, errors.New("recording takes root")
 	}
 	calls := shortCalls()
-	all := slices.Concat(calls, waits(), redis())
+	all := slices.Concat(calls, waits(), files(), redis())
 	for i := range all {
 		if err := all[i].measure(ctx); err != nil {
 			return false, fmt.Errorf("%s: %w", all[i].work, err)

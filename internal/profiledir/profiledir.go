@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -18,6 +19,7 @@ import (
 	"github.com/profgen/profgen/gen"
 	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/gen/formats"
 	"github.com/profgen/profgen/gen/seccomp"
 )
 
@@ -140,10 +142,33 @@ func Flags(dir string, withoutAppArmor bool) ([]string, error) {
 	return flags, nil
 }
 
+// Input reads what every format is rendered from.
+func Input(dir string) (formats.Input, error) {
+	name := filepath.Join(dir, gen.PlanFile)
+	file, err := read(name)
+	if err != nil {
+		return formats.Input{}, err
+	}
+	plan, err := formats.DecodePlan(file)
+	if err != nil {
+		return formats.Input{}, fmt.Errorf("read %s: %w", name, err)
+	}
+	enforced, err := Load(dir)
+	if err != nil {
+		return formats.Input{}, err
+	}
+	if !slices.Equal(plan.Capabilities, enforced.Capabilities) {
+		return formats.Input{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
+	}
+	filter, err := read(filepath.Join(dir, gen.SeccompFile))
+	return formats.Input{Plan: plan, Seccomp: enforced.Seccomp, SeccompJSON: filter}, err
+}
+
 // Enforced is what a profile directory confines a container by.
 type Enforced struct {
 	Seccomp      *specs.LinuxSeccomp
 	Capabilities []string // never nil
+	AppArmor     []byte   // the text of the AppArmor profile
 }
 
 // Load reads what a profile directory confines a container by.
@@ -164,7 +189,11 @@ func Load(dir string) (Enforced, error) {
 	if err != nil {
 		return Enforced{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.CapabilitiesFile), err)
 	}
-	return Enforced{Seccomp: spec, Capabilities: names}, nil
+	policy, err := read(filepath.Join(dir, gen.AppArmorFile))
+	if err != nil {
+		return Enforced{}, err
+	}
+	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy}, nil
 }
 
 // Bounds on the files read: a profile directory is hostile input. Evidence that

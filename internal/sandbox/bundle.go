@@ -20,6 +20,9 @@ type Confinement struct {
 	// has none of its own.
 	Capabilities []string
 	Added        []string // beside those, whichever they are
+	// AppArmor names the profile that binds the container, which has to be in force.
+	// "" leaves a bundle its own; an image has none of its own.
+	AppArmor string
 }
 
 // bounding returns the bounding set, where own is the container's own one.
@@ -112,6 +115,7 @@ func newSpec(cfg image.Config, p process, rootfs string, c Confinement, hostNetw
 			User:            specs.User{UID: p.uid, GID: p.gid, AdditionalGids: p.groups},
 			Capabilities:    capabilities(p.uid, c.bounding(nil)),
 			NoNewPrivileges: true,
+			ApparmorProfile: c.AppArmor,
 		},
 		Mounts: append(mounts(hostNetwork && OwnUserNS()), files...),
 		Linux: &specs.Linux{

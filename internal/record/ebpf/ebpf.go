@@ -30,6 +30,7 @@ type Recorder struct {
 	capsSeen bool             // one of capPrograms is attached
 	links    []link.Link
 	tasks    *link.Iter // nil if this kernel refused it
+	stream   *stream    // nil without [Options.Files]
 	attached bool       // to a process that already ran
 	closed   bool
 }
@@ -58,6 +59,9 @@ func (r *Recorder) Follow(pid int, start record.StartPoint) error {
 	defer r.mu.Unlock()
 	if err := r.seed(pid, recorderState{Phase: recorderPhasePHASE_ROOT, Start: at}); err != nil {
 		return fmt.Errorf("follow process %d: %w", pid, err)
+	}
+	if r.stream != nil {
+		r.stream.follow(pid)
 	}
 	return nil
 }
@@ -91,12 +95,15 @@ func (r *Recorder) Close() error {
 	for _, l := range r.links {
 		errs = append(errs, l.Close())
 	}
+	if r.stream != nil {
+		errs = append(errs, r.stream.close())
+	}
 	for _, p := range r.progs {
 		errs = append(errs, p.Close())
 	}
 	for _, m := range r.maps {
 		errs = append(errs, m.Close())
 	}
-	r.links, r.tasks, r.progs, r.maps = nil, nil, nil, nil
+	r.links, r.tasks, r.stream, r.progs, r.maps = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

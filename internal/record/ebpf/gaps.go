@@ -69,6 +69,14 @@ func (s seen) lossGaps() []evidence.Gap {
 	lost(s.tally.LostChecks, "map checks", "capability checks that did not fit")
 	lost(s.tally.LostContainers, "map containers", "containers that did not fit: what is exec'd into them is not seen")
 	lost(s.tally.LostLookups, "task storage", "events, of followed tasks or of others, that came while this kernel could not tell which: use Linux 6.2 or later")
+	lost(s.tally.LostEvents+s.missed, "map events", "uses of files that came faster than they could be read, and did not come again")
+	lost(s.tally.LostDrafts, "map drafts", "uses of files that came while another one was being looked at")
+	lost(s.tally.LostNames, "names", "uses of files whose names were too long or out of reach")
+	lost(s.tally.LostMeetings, "map meetings", "signals and traced processes that did not fit")
+	if s.used != nil {
+		lost(s.used.unresolved, "names", "uses of files whose names could not be resolved any more")
+		lost(s.used.overflow, "files", fmt.Sprintf("uses of files beyond the %d that are kept", maxUses))
+	}
 	for name, n := range s.misses {
 		lost(n, "program "+name, "events that the kernel skipped the program for")
 	}
@@ -102,6 +110,11 @@ func (s seen) unknownGaps() []evidence.Gap {
 // ring from before the recording, only its use is seen.
 func (s seen) hiddenGaps() []evidence.Gap {
 	var out []evidence.Gap
+	if s.used != nil && slices.ContainsFunc(s.allCalls(), func(c recorderCall) bool { return c.Abi == recorderAbiABI_X32 }) {
+		out = append(out, evidence.Gap{
+			Kind: evidence.UnseenFiles, Where: string(abi.X32), Detail: "files that calls of that ABI use are not looked at",
+		})
+	}
 	for _, name := range []string{"io_uring_setup", "io_uring_enter"} {
 		for _, c := range s.allCalls() {
 			hidden := func(g evidence.Gap) bool { return strings.HasPrefix(g.Where, string(c.arch())+" ") }
@@ -144,11 +157,37 @@ func (r *Recorder) gaps() []evidence.Gap {
 			Detail: fmt.Sprintf("calls that a filter already in force refuses are not seen: %v", err),
 		})
 	}
+	out = append(out, r.fileGaps()...)
 	if r.attached {
 		out = append(out, evidence.Gap{
 			Kind:   evidence.UnseenStart,
 			Detail: "the workload ran before the recording: how it starts was not seen, and a call that it was in is seen when made again",
 		})
+	}
+	return out
+}
+
+// fileGaps returns what r could not have seen of files.
+func (r *Recorder) fileGaps() []evidence.Gap {
+	if r.stream == nil {
+		return []evidence.Gap{{
+			Kind: evidence.UnseenFiles, Detail: "files were not looked at, nor programs, signals, traced processes and mounts",
+		}}
+	}
+	var out []evidence.Gap
+	if release := probe().release; older(release, 5, 17) {
+		out = append(out, evidence.Gap{
+			Kind: evidence.UnseenFiles, Where: "Linux " + release,
+			Detail: "the dynamic linkers of programs are not seen, they can be from Linux 5.17 on",
+		})
+	}
+	for _, name := range filePrograms() {
+		if err, ok := r.missing[name]; ok {
+			out = append(out, evidence.Gap{
+				Kind: evidence.UnseenFiles, Where: "program " + name,
+				Detail: fmt.Sprintf("not all uses of files are seen: %v", err),
+			})
+		}
 	}
 	return out
 }

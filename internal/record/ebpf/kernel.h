@@ -38,6 +38,9 @@ typedef _Bool bool;
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 	BPF_MAP_TYPE_CGRP_STORAGE = 32, /* since 6.2 */
 };
@@ -64,9 +67,17 @@ static void *(*const bpf_task_storage_get)(void *map, struct task_struct *task, 
 static long (*const bpf_task_storage_delete)(void *map, struct task_struct *task) = (void *)157;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
+/* The value of a member, read through any pointer. */
+#define READ(member)                                                              \
+	({                                                                        \
+		typeof(member) v_;                                                \
+		bpf_probe_read_kernel((void *)&v_, sizeof(v_), &(member));                \
+		v_;                                                               \
+	})
+
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax;
+	unsigned long bp, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip;
 } __core;
 
 /* What a function of the kernel is called with, and what it returned. */
@@ -79,6 +90,7 @@ struct thread_info {
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 pc;
 	__u64 orig_x0;
 	int syscallno;
 } __core;
@@ -128,14 +140,62 @@ struct user_namespace {
 
 struct cred {
 	kuid_t euid;
+	kuid_t fsuid;
 	struct user_namespace *user_ns;
+} __core;
+
+struct fs_struct;
+struct vfsmount;
+struct dentry;
+struct super_block;
+
+struct upid {
+	int nr;
+	void *ns;
+};
+
+struct hlist_node {
+	struct hlist_node *next;
+	struct hlist_node **pprev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+} __core;
+
+struct pid {
+	unsigned int level;
+	struct hlist_head tasks[4]; /* by PIDTYPE_* */
+	struct upid numbers[1];
+} __core;
+
+struct signal_struct {
+	struct pid *pids[4];
+} __core;
+
+enum {
+	PIDTYPE_PID = 0,
+	PIDTYPE_TGID = 1,
+};
+
+struct list_head {
+	struct list_head *next;
+} __core;
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
 } __core;
 
 struct inode {
 	unsigned short i_mode;
+	kuid_t i_uid;
+	struct super_block *i_sb;
 } __core;
 
 struct file {
+	unsigned int f_mode;
+	struct path f_path;
 	void *private_data;
 	struct inode *f_inode;
 } __core;
@@ -166,13 +226,18 @@ struct socket {
 
 struct task_struct {
 	struct thread_info thread_info;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct hlist_node pid_links[4];
+	struct list_head ptraced;
+	struct list_head ptrace_entry; /* in the ptraced of who traces it */
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	int pid;
 	int tgid;
 	const struct cred *real_cred;
 	const struct cred *cred;
-	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct seccomp seccomp;
 	void *bpf_storage;

@@ -22,6 +22,9 @@ func New(opts Options) (*Recorder, error) {
 	for name, size := range opts.mapSizes {
 		spec.Maps[name].MaxEntries = size
 	}
+	if !opts.Files {
+		maps.DeleteFunc(spec.Maps, func(name string, _ *ebpf.MapSpec) bool { return slices.Contains(fileMaps(), name) })
+	}
 	r := &Recorder{opts: opts, progs: map[string]*ebpf.Program{}, missing: map[string]error{}}
 	if err := r.load(spec); err != nil {
 		r.Close()
@@ -36,6 +39,17 @@ func capPrograms() [][]string {
 	return [][]string{{recorderProgOnCap}, {recorderProgOnCapable}, {recorderProgOnCapableAsked, recorderProgOnCapableAnswered}}
 }
 
+// filePrograms returns the programs that see files. One of them does
+// on_sys_exit's work too.
+func filePrograms() []string {
+	return []string{recorderProgOnSysExitFiles, recorderProgOnExecFiles, recorderProgOnSignal}
+}
+
+// fileMaps returns the maps that only they use.
+func fileMaps() []string {
+	return []string{recorderMapFilespecs, recorderMapDrafts, recorderMapSent, recorderMapMissed, recorderMapEvents, recorderMapMeetings}
+}
+
 func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
 	required := []string{recorderProgOnFork, recorderProgOnExec, recorderProgOnSysEnter}
 	coll, err := ebpf.NewCollection(only(spec, required...))
@@ -48,6 +62,12 @@ func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
 		if err := r.maps[recorderMapArgspecs].Put(i, argspecs(i)); err != nil {
 			return fmt.Errorf("say which arguments to record: %w", err)
 		}
+		if !r.opts.Files {
+			continue
+		}
+		if err := r.maps[recorderMapFilespecs].Put(i, filespecs(i)); err != nil {
+			return fmt.Errorf("say which calls name files: %w", err)
+		}
 	}
 	for _, name := range required {
 		if err := r.attach(name); err != nil {
@@ -55,7 +75,10 @@ func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
 		}
 	}
 	r.loadOptionals(spec)
-	return nil
+	if r.opts.Files {
+		r.stream, err = newStream(r.maps[recorderMapEvents])
+	}
+	return err
 }
 
 // loadOptionals loads the programs that a recorder can do without, one by one.
@@ -67,7 +90,12 @@ func (r *Recorder) loadOptionals(spec *ebpf.CollectionSpec) {
 		}
 	}
 	r.loadAll(spec, []string{recorderProgOnTask})
-	if r.opts.SeeRefused {
+	for _, name := range filePrograms() {
+		if r.opts.Files {
+			r.loadAll(spec, []string{name})
+		}
+	}
+	if _, ok := r.progs[recorderProgOnSysExitFiles]; r.opts.SeeRefused && !ok {
 		r.loadAll(spec, []string{recorderProgOnSysExit})
 	}
 }

@@ -73,6 +73,10 @@ struct tally {
 	__u64 lost_checks;
 	__u64 lost_containers;
 	__u64 lost_lookups;
+	__u64 lost_events;   /* no room in the ring, nor to remember that */
+	__u64 lost_drafts;   /* another one was in the making */
+	__u64 lost_names;    /* too long, or out of reach */
+	__u64 lost_meetings;
 	/* Tasks that on_task began to follow. */
 	__u64 adopted;
 };
@@ -131,8 +135,10 @@ struct state {
 	__u32 entered; /* seen to enter a call that it was not yet seen to leave */
 	__u32 filters; /* in force for the root when it forked this branch */
 	__u32 init;    /* the process that became the runtime in this branch */
-	__u32 zero;
+	__u32 pidns;   /* how deep the root's pid namespace is */
 	__u64 mnt;     /* the root's mount namespace */
+	__u64 exe;     /* stands for the program that it runs, see struct event */
+	__u64 shown;   /* the mount namespace that was sent last */
 	__u64 userns;  /* where this branch was when it began to count */
 	struct asked asked;
 	struct tuple cache[CACHE_MAX]; /* recorded already: a repeat costs next to nothing */

@@ -16,6 +16,11 @@ type Options struct {
 	// a call before it is made looks the same: a supervisor, a tracer. Where a
 	// filter kills one thread, and others of the process live on, nothing is seen.
 	SeeRefused bool
+	// Files looks at files, programs, signals, ptrace and mounts too. It costs
+	// every system call on the host as much as SeeRefused does, those that name
+	// files a little more, and what is new is sent and read at once. Without it
+	// snapshots have a gap that says so.
+	Files bool
 
 	// For tests: to make maps overflow, and programs go missing.
 	mapSizes map[string]uint32

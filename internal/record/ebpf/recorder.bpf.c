@@ -174,6 +174,14 @@ __inline void add_container(__u64 mnt, __u32 init)
 		count(COUNTER(lost_containers));
 }
 
+/* How deep t's pid namespace is. */
+__inline __u32 pidns_of(struct task_struct *t)
+{
+	struct pid *p = READ(t->signal->pids[PIDTYPE_TGID]);
+
+	return READ(p->level);
+}
+
 __inline enum abi abi_of(struct task_struct *t, long id)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -366,37 +374,41 @@ int on_sys_enter(__u64 *ctx)
 }
 
 /*
- * A filter refuses a call before on_sys_enter could see it, but the task is
- * seen to leave it.
+ * leave takes note that a task leaves a call. A filter refuses one before
+ * on_sys_enter could see it, but the task is seen to leave it.
  */
-SEC("tp_btf/sys_exit")
-int on_sys_exit(__u64 *ctx)
+__inline void leave(struct task_struct *t, struct state *s, const struct pt_regs *regs)
 {
-	const struct pt_regs *regs = (void *)ctx[0];
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct state *s = state_of(t);
 	struct set *set;
 	enum abi abi;
 	__u32 phase, nr;
 
-	if (!s)
-		return 0;
 	if (s->entered) {
 		s->entered = 0;
-		return 0;
+		return;
 	}
 	if (!recorded(s) && !started(t, s))
-		return 0;
+		return;
 	abi = abi_of(t, id_of(regs));
 	nr = nr_of(abi, id_of(regs));
 	phase = phase_of(s);
 	if (nr >= NR_MAX) {
 		put_call(&refusals, phase, abi, nr, COUNTER(lost_refusals));
-		return 0;
+		return;
 	}
 	set = bpf_map_lookup_elem(&sets, &phase);
 	if (set)
 		set->refused[abi][nr] = 1;
+}
+
+SEC("tp_btf/sys_exit")
+int on_sys_exit(__u64 *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = state_of(t);
+
+	if (s)
+		leave(t, s, (void *)ctx[0]);
 	return 0;
 }
 
@@ -417,6 +429,9 @@ int on_fork(__u64 *ctx)
 	if (!c)
 		return 0;
 	c->start = p->start;
+	c->exe = p->exe;
+	c->shown = p->shown;
+	c->pidns = p->phase == PHASE_ROOT ? pidns_of(parent) : p->pidns;
 	if (p->phase != PHASE_ROOT) {
 		c->filters = p->filters;
 		c->init = p->init;
@@ -524,3 +539,5 @@ int on_task(struct bpf_iter__task *ctx)
 	count(COUNTER(adopted));
 	return 0;
 }
+
+#include "files.bpf.h"

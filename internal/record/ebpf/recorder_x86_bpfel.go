@@ -70,6 +70,96 @@ type recorderCourse struct {
 	AtAccept uint32
 }
 
+type recorderEvent struct {
+	_     structs.HostLayout
+	Exe   uint64
+	Pid   uint32
+	Tgid  uint32
+	Uid   uint32
+	Fsuid uint32
+	Kind  recorderEventKind
+	Perms [2]uint8
+	Mode  uint16
+	Error uint16
+	Flags uint8
+	Zero  uint8
+	Self  uint32
+	Call  recorderCall
+	Zero2 uint32
+	Arg   uint64
+	By    uint64
+	Mnt   uint64
+	Len   [5]uint16
+	Zero3 [3]uint16
+	Text  [16384]int8
+}
+
+type recorderEventKind uint32
+
+const (
+	recorderEventKindEVENT_FILE   recorderEventKind = 1
+	recorderEventKindEVENT_NAMES  recorderEventKind = 2
+	recorderEventKindEVENT_EXEC   recorderEventKind = 3
+	recorderEventKindEVENT_SCRIPT recorderEventKind = 4
+	recorderEventKindEVENT_MOUNT  recorderEventKind = 5
+	recorderEventKindEVENT_ROOT   recorderEventKind = 6
+)
+
+type recorderFileOp uint32
+
+const (
+	recorderFileOpFILE_NONE       recorderFileOp = 0
+	recorderFileOpFILE_OPEN       recorderFileOp = 1
+	recorderFileOpFILE_NAMES      recorderFileOp = 2
+	recorderFileOpFILE_FD         recorderFileOp = 3
+	recorderFileOpFILE_LOCK       recorderFileOp = 4
+	recorderFileOpFILE_MMAP       recorderFileOp = 5
+	recorderFileOpFILE_BIND       recorderFileOp = 6
+	recorderFileOpFILE_CONNECT    recorderFileOp = 7
+	recorderFileOpFILE_SENDTO     recorderFileOp = 8
+	recorderFileOpFILE_SENDMSG    recorderFileOp = 9
+	recorderFileOpFILE_SOCKETCALL recorderFileOp = 10
+	recorderFileOpFILE_MOUNT      recorderFileOp = 11
+	recorderFileOpFILE_KILL       recorderFileOp = 12
+	recorderFileOpFILE_PTRACE     recorderFileOp = 13
+	recorderFileOpFILE_READPROC   recorderFileOp = 14
+	recorderFileOpFILE_TRACEPROC  recorderFileOp = 15
+	recorderFileOpFILE_EXEC       recorderFileOp = 16
+)
+
+type recorderFilespec struct {
+	_     structs.HostLayout
+	Op    recorderFileOp
+	Perms [2]uint8
+	Dir   [2]uint8
+	Name  [2]uint8
+	Flags uint8
+	How   uint8
+	Type  uint8
+	Zero  [3]uint8
+}
+
+type recorderFiletable struct {
+	_  structs.HostLayout
+	Of [512]recorderFilespec
+}
+
+type recorderMeeting struct {
+	_      structs.HostLayout
+	Phase  recorderPhase
+	Peer   recorderPeer
+	How    uint32
+	Number uint32
+}
+
+type recorderPeer uint32
+
+const (
+	recorderPeerPEER_SELF    recorderPeer = 0
+	recorderPeerPEER_WITHIN  recorderPeer = 1
+	recorderPeerPEER_OUTSIDE recorderPeer = 2
+)
+
 type recorderPhase uint32
 
 const (
@@ -108,8 +198,10 @@ type recorderState struct {
 	Entered uint32
 	Filters uint32
 	Init    uint32
-	Zero    uint32
+	Pidns   uint32
 	Mnt     uint64
+	Exe     uint64
+	Shown   uint64
 	Userns  uint64
 	Asked   struct {
 		_    structs.HostLayout
@@ -132,6 +224,10 @@ type recorderTally struct {
 	LostChecks     uint64
 	LostContainers uint64
 	LostLookups    uint64
+	LostEvents     uint64
+	LostDrafts     uint64
+	LostNames      uint64
+	LostMeetings   uint64
 	Adopted        uint64
 }
 
@@ -152,7 +248,13 @@ const (
 	recorderMapContainers         = "containers"
 	recorderMapCounters           = "counters"
 	recorderMapCourses            = "courses"
+	recorderMapDrafts             = "drafts"
+	recorderMapEvents             = "events"
+	recorderMapFilespecs          = "filespecs"
+	recorderMapMeetings           = "meetings"
+	recorderMapMissed             = "missed"
 	recorderMapRefusals           = "refusals"
+	recorderMapSent               = "sent"
 	recorderMapSets               = "sets"
 	recorderMapTasks              = "tasks"
 	recorderMapTuples             = "tuples"
@@ -161,9 +263,12 @@ const (
 	recorderProgOnCapableAnswered = "on_capable_answered"
 	recorderProgOnCapableAsked    = "on_capable_asked"
 	recorderProgOnExec            = "on_exec"
+	recorderProgOnExecFiles       = "on_exec_files"
 	recorderProgOnFork            = "on_fork"
+	recorderProgOnSignal          = "on_signal"
 	recorderProgOnSysEnter        = "on_sys_enter"
 	recorderProgOnSysExit         = "on_sys_exit"
+	recorderProgOnSysExitFiles    = "on_sys_exit_files"
 	recorderProgOnTask            = "on_task"
 )
 
@@ -214,9 +319,12 @@ type recorderProgramSpecs struct {
 	OnCapableAnswered *ebpf.ProgramSpec `ebpf:"on_capable_answered"`
 	OnCapableAsked    *ebpf.ProgramSpec `ebpf:"on_capable_asked"`
 	OnExec            *ebpf.ProgramSpec `ebpf:"on_exec"`
+	OnExecFiles       *ebpf.ProgramSpec `ebpf:"on_exec_files"`
 	OnFork            *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnSignal          *ebpf.ProgramSpec `ebpf:"on_signal"`
 	OnSysEnter        *ebpf.ProgramSpec `ebpf:"on_sys_enter"`
 	OnSysExit         *ebpf.ProgramSpec `ebpf:"on_sys_exit"`
+	OnSysExitFiles    *ebpf.ProgramSpec `ebpf:"on_sys_exit_files"`
 	OnTask            *ebpf.ProgramSpec `ebpf:"on_task"`
 }
 
@@ -230,7 +338,13 @@ type recorderMapSpecs struct {
 	Containers *ebpf.MapSpec `ebpf:"containers"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Courses    *ebpf.MapSpec `ebpf:"courses"`
+	Drafts     *ebpf.MapSpec `ebpf:"drafts"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Filespecs  *ebpf.MapSpec `ebpf:"filespecs"`
+	Meetings   *ebpf.MapSpec `ebpf:"meetings"`
+	Missed     *ebpf.MapSpec `ebpf:"missed"`
 	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
+	Sent       *ebpf.MapSpec `ebpf:"sent"`
 	Sets       *ebpf.MapSpec `ebpf:"sets"`
 	Tasks      *ebpf.MapSpec `ebpf:"tasks"`
 	Tuples     *ebpf.MapSpec `ebpf:"tuples"`
@@ -268,7 +382,13 @@ type recorderMaps struct {
 	Containers *ebpf.Map `ebpf:"containers"`
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Courses    *ebpf.Map `ebpf:"courses"`
+	Drafts     *ebpf.Map `ebpf:"drafts"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Filespecs  *ebpf.Map `ebpf:"filespecs"`
+	Meetings   *ebpf.Map `ebpf:"meetings"`
+	Missed     *ebpf.Map `ebpf:"missed"`
 	Refusals   *ebpf.Map `ebpf:"refusals"`
+	Sent       *ebpf.Map `ebpf:"sent"`
 	Sets       *ebpf.Map `ebpf:"sets"`
 	Tasks      *ebpf.Map `ebpf:"tasks"`
 	Tuples     *ebpf.Map `ebpf:"tuples"`
@@ -282,7 +402,13 @@ func (m *recorderMaps) Close() error {
 		m.Containers,
 		m.Counters,
 		m.Courses,
+		m.Drafts,
+		m.Events,
+		m.Filespecs,
+		m.Meetings,
+		m.Missed,
 		m.Refusals,
+		m.Sent,
 		m.Sets,
 		m.Tasks,
 		m.Tuples,
@@ -304,9 +430,12 @@ type recorderPrograms struct {
 	OnCapableAnswered *ebpf.Program `ebpf:"on_capable_answered"`
 	OnCapableAsked    *ebpf.Program `ebpf:"on_capable_asked"`
 	OnExec            *ebpf.Program `ebpf:"on_exec"`
+	OnExecFiles       *ebpf.Program `ebpf:"on_exec_files"`
 	OnFork            *ebpf.Program `ebpf:"on_fork"`
+	OnSignal          *ebpf.Program `ebpf:"on_signal"`
 	OnSysEnter        *ebpf.Program `ebpf:"on_sys_enter"`
 	OnSysExit         *ebpf.Program `ebpf:"on_sys_exit"`
+	OnSysExitFiles    *ebpf.Program `ebpf:"on_sys_exit_files"`
 	OnTask            *ebpf.Program `ebpf:"on_task"`
 }
 
@@ -317,9 +446,12 @@ func (p *recorderPrograms) Close() error {
 		p.OnCapableAnswered,
 		p.OnCapableAsked,
 		p.OnExec,
+		p.OnExecFiles,
 		p.OnFork,
+		p.OnSignal,
 		p.OnSysEnter,
 		p.OnSysExit,
+		p.OnSysExitFiles,
 		p.OnTask,
 	)
 }

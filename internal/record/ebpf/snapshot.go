@@ -3,6 +3,7 @@
 package ebpf
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -25,7 +26,7 @@ func (r *Recorder) Snapshot() (record.Snapshot, error) {
 	if err != nil {
 		return record.Snapshot{}, fmt.Errorf("take a snapshot: %w", err)
 	}
-	set := evidence.Set{Facts: s.facts(), Gaps: append(s.gaps(), r.gaps()...)}.Normalize()
+	set := evidence.Set{Facts: append(s.facts(), s.used.facts()...), Gaps: append(s.gaps(), r.gaps()...)}.Normalize()
 	return record.Snapshot{Facts: set.Facts, Gaps: set.Gaps, Refused: s.refusals()}, nil
 }
 
@@ -36,6 +37,9 @@ type seen struct {
 	calls   []recorderCall // beyond the sets' numbers
 	refused []recorderCall // likewise
 	checks  []recorderCheck
+	met     []recorderMeeting
+	used    *usage // of files; nil if they are not looked at
+	missed  uint64 // events for which there was no room
 	tally   recorderTally
 	misses  map[string]uint64 // events that a program was skipped for, by program
 }
@@ -67,6 +71,17 @@ func (r *Recorder) read() (seen, error) {
 	if s.checks, err = keys[recorderCheck](r.maps[recorderMapChecks]); err != nil {
 		return seen{}, err
 	}
+	if r.stream != nil {
+		if s.met, err = keys[recorderMeeting](r.maps[recorderMapMeetings]); err != nil {
+			return seen{}, err
+		}
+		if s.used, err = r.stream.drain(); err != nil {
+			return seen{}, err
+		}
+		if s.missed, err = r.missed(); err != nil {
+			return seen{}, err
+		}
+	}
 	if s.tally, err = r.tally(); err != nil {
 		return seen{}, err
 	}
@@ -86,6 +101,22 @@ func (r *Recorder) tally() (t recorderTally, err error) {
 		return t, fmt.Errorf("read the counters: %w", err)
 	}
 	return t, nil
+}
+
+// missed returns how many events there was no room for. Programs remove from that
+// map too, which can make who iterates begin anew until told to stop.
+func (r *Recorder) missed() (uint64, error) {
+	all := map[uint64]bool{}
+	var key uint64
+	var val uint8
+	it := r.maps[recorderMapMissed].Iterate()
+	for it.Next(&key, &val) {
+		all[key] = true
+	}
+	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return 0, fmt.Errorf("read missed events: %w", err)
+	}
+	return uint64(len(all)), nil
 }
 
 // keys returns the keys of a map that programs only ever add to.
@@ -114,6 +145,9 @@ func (s seen) facts() []evidence.Fact {
 		if f, ok := capability(c); ok {
 			out = append(out, f)
 		}
+	}
+	for _, m := range s.met {
+		out = append(out, m.fact())
 	}
 	return out
 }

@@ -4,6 +4,7 @@ package usernotif
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/abi"
@@ -25,12 +26,20 @@ func (r *Recorder) gaps() []evidence.Gap {
 		})
 	}
 	for _, c := range r.seen.calls {
+		if c.id.arch == abi.X32 && !slices.Contains(out, unseenX32) {
+			out = append(out, unseenX32)
+		}
 		out = append(out, c.gaps()...)
 		if c.name == "io_uring_enter" && !r.called("io_uring_setup", c.id.arch) { // of a ring that was there before
 			out = append(out, c.ring())
 		}
 	}
 	return out
+}
+
+// unseenX32 is the gap of an ABI whose calls are seen without their arguments.
+var unseenX32 = evidence.Gap{
+	Kind: evidence.UnseenFiles, Where: string(abi.X32), Detail: "files that calls of that ABI use are not looked at",
 }
 
 func (c *call) gaps() []evidence.Gap {

@@ -109,7 +109,7 @@ func TestSameAsEBPF(t *testing.T) {
 	}
 	for _, script := range []string{all, `"$0" personalities 64; "$0" unknown 426`} {
 		argv := []string{"/bin/sh", "-c", script, program("acts")}
-		r, err := ebpf.New(ebpf.Options{})
+		r, err := ebpf.New(ebpf.Options{Files: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,259 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/profgen/profgen/gen/evidence"
+)
+
+// FileRule allows the use of files of one name.
+type FileRule struct {
+	Name  Name
+	Perms string // letters of [evidence.Permissions]
+	// Owner says that only the file's owner needs to use it so.
+	Owner  bool `json:",omitempty"`
+	Origin evidence.Origin
+	Target string `json:",omitempty"` // of a hard link: what it may be another name of
+}
+
+// Files says which files the workload may use.
+type Files struct {
+	// Confined says that Rules are all that it may use. If not, it may use any.
+	Confined bool
+	Rules    []FileRule
+}
+
+// declared are the files that runtimes and libc use in every container, whether
+// a recording came upon them or not: the standard streams (on a terminal with
+// docker run -t), what ld.so reads, and what glibc reads when it sizes its heaps
+// and counts processors (sysdeps/unix/sysv/linux).
+var declared = map[string]string{
+	"/dev/null": "rw", "/dev/console": "rw", "/dev/pts/0": "rw",
+	"/etc/ld.so.cache": "r", "/etc/ld.so.preload": "r",
+	"/proc/sys/vm/overcommit_memory": "r", "/sys/devices/system/cpu/online": "r", "/sys/devices/system/cpu/possible": "r",
+}
+
+// sensitive are files by which one gets out of a container, or all of the host's
+// secrets into it.
+var sensitive = []string{
+	"/proc/sysrq-trigger", "/proc/kcore", "/proc/kallsyms", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
+	"/sys/kernel/uevent_helper", "/sys/kernel/security/", "/sys/firmware/", "/var/run/docker.sock", "/run/docker.sock",
+	"/run/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock", "/etc/shadow", "/root/.ssh/",
+}
+
+// needsNoRule are the errors that the kernel gives for what it refuses anyway.
+var needsNoRule = []string{"EACCES", "EPERM", "EROFS"}
+
+// NeedsNoRule reports whether a use came to nothing because of what the kernel
+// refuses without a profile too.
+func NeedsNoRule(f evidence.FileAccess) bool { return slices.Contains(needsNoRule, f.Errno) }
+
+// Names reports whether a rule with a pattern stands for a path because of
+// another one: a workload that reads the memory of its own processes has asked
+// for /proc/1/mem.
+func (f Files) Names(path string) bool {
+	return slices.ContainsFunc(f.Rules, func(r FileRule) bool {
+		first, last := r.Name[0].Text, r.Name[len(r.Name)-1].Text
+		return len(r.Name) > 1 && strings.HasPrefix(path, first) && strings.HasSuffix(path, last)
+	})
+}
+
+// decideFiles confines the workload to the files that it was seen to use, if all
+// of them were seen.
+func (d *decider) decideFiles() {
+	uses := d.fileUses()
+	if hides := d.hidesFiles(); len(uses) == 0 || hides != "" {
+		if hides != "" {
+			d.warn("files-unconfined", "the AppArmor profile allows all files that docker-default allows: %s", hides)
+		}
+		return
+	}
+	d.policy.Files.Confined = true
+	rules := map[string]FileRule{}
+	names := newNamer(uses)
+	for _, u := range uses {
+		d.addFileRule(rules, names, u)
+	}
+	for p, perms := range declared {
+		d.addFileRule(rules, names, evidence.FileAccess{Path: evidence.Path(p), Perms: perms, Origin: evidence.FromMount, Basis: evidence.Declared})
+	}
+	for _, key := range slices.Sorted(maps.Keys(rules)) {
+		r := rules[key]
+		d.policy.Files.Rules = append(d.policy.Files.Rules, r)
+		d.warnFile(r, names.seen[key])
+	}
+}
+
+// fileUses are the facts that need a rule.
+func (d *decider) fileUses() []evidence.FileAccess {
+	var out []evidence.FileAccess
+	for _, f := range d.set.Facts {
+		f, ok := f.(evidence.FileAccess)
+		switch {
+		case !ok, f.Phase == evidence.Runtime, f.Basis == evidence.Reachable && d.opt.Tight:
+		case NeedsNoRule(f):
+			d.decide(f.Path.String(), false, "%s came to nothing by itself: %s", f.Perms, f.Errno)
+		default:
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// hidesFiles says why there may be uses of files that the evidence has not; "" if
+// there are none.
+func (d *decider) hidesFiles() string {
+	for _, g := range d.set.Gaps {
+		switch {
+		case g.Kind.Static():
+		case g.Kind == evidence.UnseenFiles, g.Kind == evidence.Hidden, g.Kind == evidence.Refused, g.Incomplete():
+			return g.String()
+		}
+	}
+	return ""
+}
+
+// addFileRule takes a use into the rule for its name.
+func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
+	name := names.of(string(u.Path), u.Kind == evidence.Directory)
+	key := fmt.Sprintf("%q %q", name, u.Target)
+	r, old := rules[key]
+	perms := u.Perms
+	if u.Kind == evidence.UnixNode && strings.Contains(perms, "w") {
+		perms += "r" // later kernels ask for both of whoever listens or connects
+	}
+	r.Owner = u.Owner && u.Basis != evidence.Declared && (r.Owner || !old)
+	r.Name, r.Perms, r.Target = name, union(r.Perms, perms), string(u.Target)
+	r.Origin = cmp.Or(r.Origin, u.Origin)
+	rules[key] = r
+	names.seen[key] = append(names.seen[key], string(u.Path))
+	why := "the workload used it"
+	if u.Basis == evidence.Declared {
+		why = "libc and container runtimes use it"
+	}
+	d.decide(u.Path.String(), true, "%s: %s", why, u.Perms)
+	if u.Path == hugePages {
+		d.addFileRule(rules, names, evidence.FileAccess{Path: "/", Perms: "rw", Kind: evidence.Directory, Origin: evidence.FromMount, Basis: evidence.Declared})
+	}
+}
+
+// hugePages is the kernel's own file for memory in huge pages. AppArmor's name for
+// it, once it is deleted, is that of the root directory.
+const hugePages = "/anon_hugepage"
+
+// union returns the letters of both, in their order; who may write may append.
+func union(a, b string) string {
+	var out []rune
+	for _, r := range evidence.Permissions {
+		has := func(r rune) bool { return strings.ContainsRune(a+b, r) }
+		if has(r) && (r != 'a' || !has('w')) {
+			out = append(out, r)
+		}
+	}
+	return string(out)
+}
+
+func (d *decider) warnFile(r FileRule, seen []string) {
+	name := r.Name.String()
+	for _, s := range sensitive {
+		if name == s || strings.HasSuffix(s, "/") && strings.HasPrefix(name, s) {
+			d.warn("sensitive-file", "the workload may use %s (%s), which it was seen to use: who can, may get out of the container or at what is the host's", name, r.Perms)
+		}
+	}
+	for _, p := range r.Name {
+		if p.Class != "" && p.Class != PID {
+			slices.Sort(seen)
+			d.warn("file-pattern", "%s (%s) stands for %d recorded names such as %s, and allows any other of that form", name, r.Perms, len(slices.Compact(seen)), evidence.Path(seen[0]))
+			return
+		}
+	}
+}
+
+// namer finds the name of the rule for a path.
+type namer struct {
+	created  map[string]bool // paths that the workload made
+	volatile map[string]bool // of these, those of which there are several that differ in digits only
+	seen     map[string][]string
+}
+
+func newNamer(uses []evidence.FileAccess) *namer {
+	n := &namer{created: map[string]bool{}, volatile: map[string]bool{}, seen: map[string][]string{}}
+	alike := map[string][]string{}
+	for _, u := range uses {
+		p := string(u.Path)
+		if u.Origin != evidence.FromItself || n.created[p] {
+			continue
+		}
+		n.created[p] = true
+		if shape := path.Dir(p) + "/" + anyDigits.ReplaceAllString(path.Base(p), "0"); anyDigits.MatchString(path.Base(p)) {
+			alike[shape] = append(alike[shape], p)
+		}
+	}
+	for _, paths := range alike {
+		for _, p := range paths {
+			n.volatile[p] = len(paths) > 1
+		}
+	}
+	return n
+}
+
+// of returns the name of the rule for a path: of what the workload made, whatever
+// looks made up in it may be anything like it; of all else, each byte counts but
+// the numbers of processes and terminals.
+func (n *namer) of(p string, dir bool) Name {
+	if p == "/" {
+		return Name{{Text: "/"}}
+	}
+	var out Name
+	components := strings.Split(p[1:], "/")
+	for i, c := range components {
+		out = out.text("/")
+		prefix := "/" + strings.Join(components[:i+1], "/")
+		switch {
+		case numbered(components, i):
+			out = out.class(PID, "1")
+		case n.created[prefix]:
+			for _, piece := range classify(c, n.volatile[prefix]) {
+				out = out.piece(piece)
+			}
+		default:
+			out = out.text(c)
+		}
+	}
+	if dir {
+		out = out.text("/")
+	}
+	return out
+}
+
+func (n Name) piece(p Piece) Name {
+	switch p.Class {
+	case "":
+		return n.text(p.Text)
+	case Digits:
+		return n.class(Digits, "1")
+	}
+	return n.class(p.Class, strings.Repeat("0", len(p.Text)))
+}
+
+// numbered reports whether component i of a path is the number of a process,
+// thread or terminal.
+func numbered(components []string, i int) bool {
+	if c := components[i]; c == "self" && i == 1 && components[0] == "proc" {
+		return true
+	} else if anyDigits.FindString(c) != c {
+		return false
+	}
+	switch {
+	case i == 1 && components[0] == "proc":
+		return true
+	case i == 2 && components[0] == "dev" && components[1] == "pts":
+		return true
+	}
+	return i == 3 && components[0] == "proc" && components[2] == "task"
+}

@@ -1,0 +1,121 @@
+package policy_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/gen/policy"
+)
+
+func used(path, perms string, change ...func(*evidence.FileAccess)) evidence.FileAccess {
+	f := evidence.FileAccess{
+		Path: evidence.Path(path), Perms: perms, Kind: evidence.Regular, Owner: true, Origin: evidence.FromImage,
+		Phase: evidence.Start, Basis: evidence.Observed,
+	}
+	for _, c := range change {
+		c(&f)
+	}
+	return f
+}
+
+func made(f *evidence.FileAccess)      { f.Origin = evidence.FromItself }
+func another(f *evidence.FileAccess)   { f.Owner = false }
+func directory(f *evidence.FileAccess) { f.Kind = evidence.Directory }
+
+// fileRules returns the rules as text, those that every profile has left out.
+func fileRules(p policy.Policy) []string {
+	always := []string{"/dev/", "/etc/ld.so.", "/proc/sys/vm/", "/sys/"}
+	var out []string
+	for _, r := range p.Files.Rules {
+		if slices.ContainsFunc(always, func(a string) bool { return strings.HasPrefix(r.Name.String(), a) }) {
+			continue
+		}
+		line := r.Name.String() + " " + r.Perms
+		if r.Owner {
+			line = "owner " + line
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func TestFileRules(t *testing.T) {
+	failed := func(errno string) func(*evidence.FileAccess) {
+		return func(f *evidence.FileAccess) { f.Errno = errno }
+	}
+	tests := []struct {
+		name string
+		uses []evidence.Fact
+		want []string
+	}{
+		{"union", []evidence.Fact{used("/a", "r"), used("/a", "m"), used("/a", "k")}, []string{"owner /a rkm"}},
+		{"write covers append", []evidence.Fact{used("/a", "a"), used("/a", "w")}, []string{"owner /a w"}},
+		{"not only the owner", []evidence.Fact{used("/a", "r"), used("/a", "w", another)}, []string{"/a rw"}},
+		{"not only the owner, in any order", []evidence.Fact{used("/a", "r", another), used("/a", "w")}, []string{"/a rw"}},
+		{"directory", []evidence.Fact{used("/a", "r", directory)}, []string{"owner /a/ r"}},
+		{"root", []evidence.Fact{used("/", "r", directory)}, []string{"owner / r"}},
+		{"refused anyway", []evidence.Fact{used("/a", "r"), used("/b", "r", failed("EACCES")), used("/c", "w", failed("EROFS")), used("/d", "w", failed("EXDEV"))}, []string{"owner /a r", "owner /d w"}},
+		{"an image's names are literal", []evidence.Fact{used("/a-1.2/123456789/9f86d081884c7d659a2feaa0c55ad015", "r")}, []string{"owner /a-1.2/123456789/9f86d081884c7d659a2feaa0c55ad015 r"}},
+		{"number that stands apart", []evidence.Fact{used("/a/temp-1.rdb", "w", made)}, []string{"owner /a/temp-<digits>.rdb w"}},
+		{"number within a word", []evidence.Fact{used("/a/utf8", "w", made)}, []string{"owner /a/utf8 w"}},
+		{"numbers within a word", []evidence.Fact{used("/a/job1", "w", made), used("/a/job2", "w", made)}, []string{"owner /a/job<digits> w"}},
+		{"digest", []evidence.Fact{used("/a/9f86d081884c7d659a2feaa0c55ad015", "w", made)}, []string{"owner /a/<hex> w"}},
+		{"mkstemp", []evidence.Fact{used("/a/tmp.a8Kj2Q", "w", made)}, []string{"owner /a/tmp.<random> w"}},
+		{"words are no accidents", []evidence.Fact{used("/a/access.README", "w", made), used("/a/nginx.config", "w", made), used("/a/Makefile", "w", made)}, []string{"owner /a/Makefile w", "owner /a/access.README w", "owner /a/nginx.config w"}},
+		{"only what was made is made up", []evidence.Fact{used("/a/job-1", "w", directory), used("/a/job-1/part-1", "w", made)}, []string{"owner /a/job-1/ w", "owner /a/job-1/part-<digits> w"}},
+		{"below a folder that was made", []evidence.Fact{used("/a/job-1", "w", directory, made), used("/a/job-1/x", "w", made)}, []string{"owner /a/job-<digits>/ w", "owner /a/job-<digits>/x w"}},
+		{"processes", []evidence.Fact{used("/proc/self/maps", "r"), used("/proc/7/stat", "r"), used("/proc/7/task/8/comm", "r"), used("/proc/sys/x", "r")}, []string{"owner /proc/<pid>/maps r", "owner /proc/<pid>/stat r", "owner /proc/<pid>/task/<pid>/comm r", "owner /proc/sys/x r"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := decide(t, tt.uses...)
+			if diff := cmp.Diff(tt.want, fileRules(p)); diff != "" || !p.Files.Confined {
+				t.Errorf("confined %t, rules (-want +got):\n%s", p.Files.Confined, diff)
+			}
+		})
+	}
+}
+
+// Where a use of a file may have gone unseen, any file may be used, and that is
+// said; without a look at files at all there is nothing to say.
+func TestFilesNotAllSeen(t *testing.T) {
+	for _, tt := range []struct {
+		kind evidence.GapKind
+		want bool
+	}{
+		{evidence.UnseenFiles, false}, {evidence.Hidden, false}, {evidence.Lost, false}, {evidence.UnseenStart, false},
+		{evidence.Refused, false}, {evidence.UnseenCaps, true}, {evidence.UnresolvedExec, true},
+	} {
+		set := evidence.Set{Facts: []evidence.Fact{call("read"), used("/a", "r")}, Gaps: []evidence.Gap{{Kind: tt.kind, Detail: "why"}}}
+		p, err := policy.Decide(set, policy.Options{})
+		if err != nil || p.Files.Confined != tt.want || slices.Contains(warned(p), "files-unconfined") == tt.want {
+			t.Errorf("%s: confined %t, %v, warnings %v", tt.kind, p.Files.Confined, err, warned(p))
+		}
+	}
+	if p := decide(t); p.Files.Confined || len(p.Files.Rules) > 0 || len(p.Warnings) > 0 {
+		t.Errorf("without a look at files: %+v, %v", p.Files, p.Warnings)
+	}
+}
+
+// What leads out of a container speaks up, and so does a name that stands for
+// others.
+func TestFileWarnings(t *testing.T) {
+	for _, tt := range []struct {
+		use  evidence.FileAccess
+		want string
+	}{
+		{used("/run/docker.sock", "rw"), "sensitive-file"},
+		{used("/root/.ssh/id_rsa", "r"), "sensitive-file"},
+		{used("/proc/sysrq-trigger", "w"), "sensitive-file"},
+		{used("/tmp/x-1", "w", made), "file-pattern"},
+		{used("/proc/self/maps", "r"), ""},
+	} {
+		if got := strings.Join(warned(decide(t, tt.use)), " "); got != tt.want {
+			t.Errorf("%s: warnings %q, want %q", tt.use.Path, got, tt.want)
+		}
+	}
+}
