@@ -196,18 +196,48 @@ func Load(dir string) (Enforced, error) {
 	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy}, nil
 }
 
-// Bounds on the files read: a profile directory is hostile input. Evidence that
-// goes beyond its own reads as cut short.
-const (
-	maxFile     = 16 << 20
-	maxEvidence = 64 << 20
-)
+// Review is what a profile directory has to be reviewed, as text; nil for a file
+// that is not there. Foreign directories have some of it.
+type Review struct {
+	Seccomp      []byte
+	AppArmor     []byte
+	Capabilities []string // nil if there is no such file
+}
 
-func read(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w; is this a profile directory? profgen generate makes its files", err)
+// ForReview reads what there is to review in a directory.
+func ForReview(dir string) (Review, error) {
+	var out Review
+	for _, f := range []struct {
+		name string
+		into *[]byte
+	}{{gen.SeccompFile, &out.Seccomp}, {gen.AppArmorFile, &out.AppArmor}} {
+		content, err := ReadFile(filepath.Join(dir, f.name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Review{}, err
+		}
+		*f.into = content
 	}
+	list, err := ReadFile(filepath.Join(dir, gen.CapabilitiesFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return Review{}, err
+	default:
+		names, err := caps.ParseSet(list)
+		if err != nil {
+			return Review{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.CapabilitiesFile), err)
+		}
+		out.Capabilities = append([]string{}, names...)
+	}
+	if out.Seccomp == nil && out.AppArmor == nil && out.Capabilities == nil {
+		return Review{}, fmt.Errorf("%s: neither %s nor %s nor %s in it; is this a profile directory?", dir, gen.SeccompFile, gen.AppArmorFile, gen.CapabilitiesFile)
+	}
+	return out, nil
+}
+
+// ReadFile reads a file of at most 16 MiB.
+func ReadFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -220,4 +250,19 @@ func read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: more than %d bytes", name, maxFile)
 	}
 	return content, nil
+}
+
+// Bounds on the files read: a profile directory is hostile input. Evidence that
+// goes beyond its own reads as cut short.
+const (
+	maxFile     = 16 << 20
+	maxEvidence = 64 << 20
+)
+
+func read(name string) ([]byte, error) {
+	content, err := ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; is this a profile directory? profgen generate makes its files", err)
+	}
+	return content, err
 }
