@@ -19,9 +19,10 @@ import (
 
 // engine is a container engine that runs from a folder of its own.
 type engine struct {
-	name   string
-	client []string // its command line client
-	env    []string
+	name    string
+	client  []string // its command line client
+	env     []string
+	restart func() // nil of one without a daemon
 }
 
 var engagedServers = []server{servers[0], servers[1], postgres}
@@ -217,7 +218,10 @@ func startDocker(t *testing.T) engine {
 		return strings.TrimSpace(string(out))
 	}
 	dir := engineDir(t, func(dir string) { script("stop", dir) })
-	return engine{"docker", []string{"docker"}, []string{"DOCKER_HOST=" + script("start", dir)}}
+	return engine{"docker", []string{"docker"}, []string{"DOCKER_HOST=" + script("start", dir)}, func() {
+		script("stop", dir)
+		script("start", dir)
+	}}
 }
 
 func startPodman(t *testing.T) engine {
@@ -240,5 +244,5 @@ func startPodman(t *testing.T) engine {
 	if err := os.WriteFile(client, fmt.Appendf(nil, "#!/bin/sh\nexec bash %s %s \"$@\"\n", script, dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return engine{"podman", []string{client}, []string{"PATH=" + filepath.Dir(client) + ":" + os.Getenv("PATH")}}
+	return engine{"podman", []string{client}, []string{"PATH=" + filepath.Dir(client) + ":" + os.Getenv("PATH")}, nil}
 }
