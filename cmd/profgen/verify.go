@@ -23,10 +23,11 @@ func verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "run the workload under its profile and count what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] --check CMD [-- ARGS...]",
-		Description: "Runs the container with the seccomp profile and the capabilities of DIR and with\n" +
-			"no-new-privileges, and with its AppArmor profile where the kernel has AppArmor, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
+		Description: "Runs the container with the seccomp profile, the capabilities, the limits and all else that\n" +
+			"DIR says, with no-new-privileges, and with the AppArmor profile where the kernel has AppArmor,\n" +
+			"N times. Exits 3 if anything was refused or a run failed. The image's\n" +
 			"HEALTHCHECK, and what --exec-check names, is exec'd into it and has to succeed.",
-		Flags: append(flags,
+		Flags: append(flags, allowOtherFlag(),
 			&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20}),
 		OnUsageError: onUsageError,
 		Action:       verifyAction,
@@ -64,12 +65,18 @@ func verifyAction(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, armor.Close()) }()
 	template, err := newContainer(c, sandbox.Confinement{
-		Seccomp: enforced.Seccomp, Capabilities: enforced.Capabilities, AppArmor: armor.name,
+		Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, AppArmor: armor.name,
+		Bounds: boundsOf(enforced.Plan.Run),
 	})
 	if err != nil {
 		return err
 	}
 	defer closeImage(template)
+	if template.Image != nil {
+		if err := trust(c, dir, enforced.Plan.Image, knownImage(template.Image)); err != nil {
+			return err
+		}
+	}
 	template.Args, template.Stdio = c.Args().Tail(), sandbox.Talk()
 	talk := newTalk(c.App.ErrWriter)
 	if template.Image != nil {

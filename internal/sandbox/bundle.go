@@ -23,6 +23,7 @@ type Confinement struct {
 	// AppArmor names the profile that binds the container, which has to be in force.
 	// "" leaves a bundle its own; an image has none of its own.
 	AppArmor string
+	Bounds   *Bounds // nil sets none
 }
 
 // bounding returns the bounding set, where own is the container's own one.
