@@ -121,6 +121,11 @@ func (s server) rootless(t *testing.T, dir string, drive []string) {
 			t.Fatal(err)
 		}
 		calls[i] = recordedCalls(t, set)
+		for phase, wanted := range map[evidence.Phase]bool{evidence.Start: true, evidence.Serve: true, evidence.Exec: s.exec != "", evidence.Stop: true} {
+			if wanted && len(callsIn(set, phase)) == 0 {
+				t.Errorf("%s: nothing in phase %s", dir, phase)
+			}
+		}
 	}
 	const chance = 5
 	for i, of := range []string{"only root's recording has", "only the user's recording has"} {
