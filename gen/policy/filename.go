@@ -93,14 +93,7 @@ func classify(component string, volatile bool) Name {
 	return Name(nil).text(component)
 }
 
-// digits takes what is longer than 2^64 for no number: PostgreSQL names the segments
-// of its log with 24 digits, in hexadecimal.
-func digits(n Name, s string) Name {
-	if len(s) > 20 {
-		return n.class(Random, s)
-	}
-	return n.class(Digits, s)
-}
+func digits(n Name, s string) Name { return n.class(Digits, s) }
 
 // hexPieces keeps the dashes of a UUID.
 func hexPieces(n Name, s string) Name {
