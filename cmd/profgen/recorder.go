@@ -111,6 +111,9 @@ func newUserNotif(c *cli.Context) (recorder, error) {
 			return recorder{}, fmt.Errorf("%w: only what profgen starts itself can be recorded so, and --%s is about what another does", usernotif.ErrUnavailable, flag)
 		}
 	}
+	if c.Bool("no-files") {
+		return recorder{}, fmt.Errorf("%w: it looks at files in any case, which costs it little: leave out --no-files", usernotif.ErrUnavailable)
+	}
 	rec, err := usernotif.New()
 	if err != nil {
 		return recorder{}, err
