@@ -29,7 +29,7 @@ import (
 // sees of the same run: the same system calls, with the same arguments.
 func TestRecordingEqualsStrace(t *testing.T) {
 	layout := testImages(t)
-	for _, s := range append(servers, server{"postgres", 5432, `pg_isready -q -h $HOST -p $PORT`}) {
+	for _, s := range append(servers, postgres) {
 		t.Run(s.name, func(t *testing.T) {
 			img, err := image.Open(t.Context(), layout+":"+s.name, image.Platform{})
 			if err != nil && s.name == "postgres" {
