@@ -19,11 +19,11 @@ import (
 func whyCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "why",
-		Usage:     "say why a system call or capability is allowed or not",
+		Usage:     "say why a system call, capability or file is allowed or not",
 		ArgsUsage: "DIR NAME",
-		Description: "NAME is a system call (clone3) or a capability (CAP_CHOWN). Printed are what was\n" +
-			"decided, what a recording saw, and how the image's code can get there: the shortest\n" +
-			"path from a program's entry to the system call, one call a line.\n\n" +
+		Description: "NAME is a system call (clone3), a capability (CAP_CHOWN) or a file (/etc/passwd).\n" +
+			"Printed are what was decided, what a recording saw, and how the image's code can get\n" +
+			"there: the shortest path from a program's entry to the system call, one call a line.\n\n" +
 			"The profile is decided anew: give the options that it was generated with.",
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print all that is known, as JSON"},
@@ -38,9 +38,11 @@ func whyAction(c *cli.Context) error {
 		return usage("why: want two arguments, DIR and NAME; got %d", c.NArg())
 	}
 	dir := c.Args().First()
-	name, err := knownName(c.Args().Get(1))
-	if err != nil {
-		return err
+	name, err := c.Args().Get(1), error(nil)
+	if !strings.HasPrefix(name, "/") {
+		if name, err = knownName(name); err != nil {
+			return err
+		}
 	}
 	set, err := profiledir.Evidence(dir)
 	if err != nil {
@@ -59,7 +61,10 @@ func whyAction(c *cli.Context) error {
 	if slices.Contains(stale, gen.SeccompFile) || slices.Contains(stale, gen.CapabilitiesFile) {
 		fmt.Fprintf(c.App.ErrWriter, "note: the files in %s were not made from its evidence with these options; what follows is about a profile that would be\n", dir)
 	}
-	a := explainName(name, set, bundle.Policy)
+	var a interface{ print(io.Writer) } = explainName(name, set, bundle.Policy)
+	if strings.HasPrefix(name, "/") {
+		a = explainFile(name, set, bundle.Policy)
+	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, a)
 	}

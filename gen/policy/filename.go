@@ -37,6 +37,57 @@ func (n Name) Pattern() bool {
 	return false
 }
 
+// Matches reports whether path is one that the name stands for.
+func (n Name) Matches(path string) bool {
+	if len(n) == 0 {
+		return path == ""
+	}
+	p := n[0]
+	if p.Class == "" {
+		rest, ok := strings.CutPrefix(path, p.Text)
+		return ok && n[1:].Matches(rest)
+	}
+	least, most := p.lengths()
+	for i := range min(most, len(path)) {
+		if !strings.ContainsRune(p.Class.letters(), rune(path[i])) {
+			return false
+		}
+		if i+1 >= least && n[1:].Matches(path[i+1:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// How many digits a number has at most.
+const (
+	PIDDigits = 7  // of pid_max: 4194304
+	IntDigits = 20 // of 2^64
+)
+
+// lengths returns how long a stretch of a class is, at least and at most.
+func (p Piece) lengths() (least, most int) {
+	switch p.Class {
+	case PID:
+		return 1, PIDDigits
+	case Digits:
+		return 1, IntDigits
+	}
+	return len(p.Text), len(p.Text)
+}
+
+// letters are what a stretch of the class is made of.
+func (c Class) letters() string {
+	const digits, lower = "0123456789", "abcdefghijklmnopqrstuvwxyz"
+	switch c {
+	case Hex:
+		return digits + lower[:6]
+	case Random:
+		return digits + lower + strings.ToUpper(lower)
+	}
+	return digits
+}
+
 // String is the name for people, with what may be anything in angle brackets.
 func (n Name) String() string {
 	var b strings.Builder

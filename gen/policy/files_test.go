@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -96,6 +97,13 @@ func TestFilesNotAllSeen(t *testing.T) {
 			t.Errorf("%s: confined %t, %v, warnings %v", tt.kind, p.Files.Confined, err, warned(p))
 		}
 	}
+	var many []evidence.Fact
+	for i := range 5000 {
+		many = append(many, used(fmt.Sprintf("/srv/%d", i), "r"))
+	}
+	if p := decide(t, many...); p.Files.Confined || !slices.Contains(warned(p), "files-unconfined") || len(p.Files.Rules) > 0 {
+		t.Errorf("%d files: confined %t, warnings %v", len(many), p.Files.Confined, warned(p))
+	}
 	if p := decide(t); p.Files.Confined || len(p.Files.Rules) > 0 || len(p.Warnings) > 0 {
 		t.Errorf("without a look at files: %+v, %v", p.Files, p.Warnings)
 	}
@@ -116,6 +124,32 @@ func TestFileWarnings(t *testing.T) {
 	} {
 		if got := strings.Join(warned(decide(t, tt.use)), " "); got != tt.want {
 			t.Errorf("%s: warnings %q, want %q", tt.use.Path, got, tt.want)
+		}
+	}
+}
+
+func TestNamesMatch(t *testing.T) {
+	uses := []evidence.Fact{
+		used("/tmp/temp-17.rdb", "w", made), used("/tmp/0123456789abcdef0123456789abcdef", "w", made),
+		used("/tmp/x.aB3dEf", "w", made), used("/proc/7/stat", "r"), used("/odd/\xff\n", "r"), used("/d", "r", directory),
+	}
+	p := decide(t, uses...)
+	matches := func(name string) bool {
+		return slices.ContainsFunc(p.Files.Rules, func(r policy.FileRule) bool { return r.Name.Matches(name) })
+	}
+	for _, name := range []string{
+		"/tmp/temp-17.rdb", "/tmp/temp-4.rdb", "/tmp/ffffffffffffffffffffffffffffffff", "/tmp/x.000000", "/proc/1234567/stat", "/odd/\xff\n", "/d/",
+	} {
+		if !matches(name) {
+			t.Errorf("no rule for %q", name)
+		}
+	}
+	for _, name := range []string{
+		"/tmp/temp-.rdb", "/tmp/temp-x.rdb", "/tmp/fffffffffffffffffffffffffffffff", "/tmp/x.00000", "/tmp/x.0000000", "/tmp/x.00/000",
+		"/proc/12345678/stat", "/proc//stat", "/proc/7/status", "/odd/\xff", "/d", "", "/",
+	} {
+		if matches(name) {
+			t.Errorf("a rule for %q", name)
 		}
 	}
 }
