@@ -23,8 +23,8 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | gen/apparmor/access internal/image/imagetest
-internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
+cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | gen/apparmor/access internal/image/imagetest
+internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
 internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
 
@@ -39,12 +39,13 @@ gen/seccomp:                gen/policy internal/abi | | common moby-seccomp prof
 internal/record/auditlog:   gen/evidence internal/abi | | sys
 internal/record/ebpf:       gen/evidence internal/abi internal/host internal/record | ebpf sys | internal/record/recordtest
 internal/record/recordtest: gen/evidence internal/record | go-cmp go-internal |
+internal/record/usernotif:  gen/evidence internal/abi internal/record | sys | internal/record/ebpf internal/sandbox
 
 internal/scan/graph:        internal/elfx internal/scan/insn internal/scan/link internal/scan/value | |
 
 gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
-internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | sys |
+internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | moby-user sys |
 
 gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |

@@ -11,8 +11,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/host"
+	"github.com/profgen/profgen/internal/record"
 	"github.com/profgen/profgen/internal/record/ebpf"
+	"github.com/profgen/profgen/internal/record/usernotif"
 	"github.com/profgen/profgen/internal/sandbox"
 	"github.com/profgen/profgen/internal/scmp"
 )
@@ -48,11 +51,25 @@ type findings struct {
 // examine tries everything.
 func examine(ctx context.Context) []findings {
 	return []findings{
-		{"recording", ebpf.Mechanisms()},
+		{"recording", append(ebpf.Mechanisms(), notified(ctx))},
 		{"recording by the kernel", append(host.Mechanisms(), stracePrograms()...)},
 		{"running", sandbox.Mechanisms(ctx)},
 		{"profiles", profileMechanisms(ctx)},
 	}
+}
+
+// notified has a program recorded by seccomp user notification: that a filter
+// cannot be loaded, for whatever reason, shows no other way.
+func notified(ctx context.Context) host.Mechanism {
+	rec, err := usernotif.New()
+	if err == nil {
+		defer rec.Close()
+		_, err = record.Run{
+			Recorder: rec, Start: record.AtExec, Save: func(evidence.Set) error { return nil },
+			Target: &sandbox.Command{Argv: []string{"true"}, Listener: rec.Listener()},
+		}.Do(ctx)
+	}
+	return host.Tried("usernotif recorder", err, usernotif.Method, "use Linux 5.5 or later, outside of what is supervised so already")
 }
 
 func stracePrograms() []host.Mechanism {

@@ -57,7 +57,7 @@ func inspectedRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.
 	}
 	in := func(ctx context.Context, line string) ([]byte, error) { return sandbox.ShellIn(ctx, d.PID, line) }
 	return record.Run{
-		Recorder: rec, Target: attached{&sandbox.Running{PID: d.PID}, rec},
+		Recorder: rec, Target: attached{&sandbox.Running{PID: d.PID}, rec.Attach},
 		Subject: describedSubject(facts, d), Source: source(facts, d.Engine),
 		Check: checker(c, in), For: c.Duration("for"),
 	}, nil

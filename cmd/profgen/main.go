@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -26,14 +27,19 @@ func main() {
 	if os.Args[0] == sandbox.GuardName {
 		os.Exit(sandbox.RunGuard())
 	}
+	sandbox.HoldLifeline()
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }
+
+// oneInterrupt is how long an interrupt and its echo are one.
+const oneInterrupt = 200 * time.Millisecond
 
 // run is profgen as a function; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), sandbox.Interrupts()...)
-	// A second interrupt ends profgen at once; the guard ends the workload.
-	context.AfterFunc(ctx, stop)
+	// A second interrupt ends profgen at once; the guard ends the workload. One
+	// that a terminal sends comes twice to a profgen in a user namespace.
+	context.AfterFunc(ctx, func() { time.AfterFunc(oneInterrupt, stop) })
 	app := newApp(stdout, stderr)
 	err := app.RunContext(ctx, flagsFirst(app, args))
 	var coded exitError

@@ -23,7 +23,9 @@ func TestMain(m *testing.M) {
 
 // Each script of testdata/script shows a part of profgen at work. $IMAGE is an
 // OCI layout with the images busybox, nginx, redis and memcached, $REGISTRY a
-// registry to push to; $TMPDIR is where profgen makes its private folders.
+// registry to push to; $TMPDIR is where profgen makes its private folders. asuser
+// COMMAND runs a command as an ordinary user, whose home is $USERHOME and who sees
+// the images at $USERIMAGE.
 func TestScripts(t *testing.T) {
 	layout := testImages(t)
 	registry := imagetest.Registry(t)
@@ -34,6 +36,13 @@ func TestScripts(t *testing.T) {
 			env.Setenv("REGISTRY", registry)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "private"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cached"))
+			u, err := newUser(filepath.Join(env.WorkDir, "user"), layout)
+			if err != nil {
+				return err
+			}
+			env.Setenv("USERHOME", u.home())
+			env.Setenv("USERIMAGE", filepath.Join(u.dir, "oci"))
+			env.Setenv("PATH", u.dir+string(os.PathListSeparator)+env.Getenv("PATH"))
 			if err := os.Mkdir(filepath.Join(env.WorkDir, "private"), 0o700); err != nil {
 				return err
 			}

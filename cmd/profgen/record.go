@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/record"
-	"github.com/profgen/profgen/internal/record/ebpf"
 	"github.com/profgen/profgen/internal/sandbox"
 )
 
@@ -26,7 +26,7 @@ func recordCommand() *cli.Command {
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
 		&cli.BoolFlag{Name: "no-files", Usage: "do not look at files: system calls cost less, and the AppArmor profile does not confine files"},
-		capAddFlag(), readyFlag(), runsFlag(),
+		recorderFlag(), capAddFlag(), readyFlag(), runsFlag(),
 	}
 	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
@@ -66,6 +66,13 @@ func recordAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if contained(c) && os.Geteuid() != 0 && c.String("recorder") != recorderEBPF {
+		code, err := sandbox.InUserNS(os.Args)
+		if err == nil && code != 0 {
+			err = exitError{code, nil}
+		}
+		return err
+	}
 	dir := c.String("output")
 	if c.Int("runs") > 1 {
 		unlock, err := profiledir.Lock(dir)
@@ -92,10 +99,6 @@ func recordAction(c *cli.Context) error {
 	}
 	defer unlock()
 	return recordInto(c, dir, run)
-}
-
-func newRecorder(c *cli.Context, facts host.Facts) (*ebpf.Recorder, error) {
-	return ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container"), Files: !c.Bool("no-files")})
 }
 
 // recordInto makes the recording and the files of dir.
@@ -147,7 +150,7 @@ func perform(c *cli.Context, dir string, run record.Run, before evidence.Set) (r
 
 // checkRecordFlags finds what is wrong with the flags before anything is done.
 func checkRecordFlags(c *cli.Context) error {
-	contained := c.IsSet("image") || c.IsSet("bundle")
+	contained := contained(c)
 	switch {
 	case c.String("output") == "":
 		return usage("record: want -o DIR, the profile directory to write")
@@ -183,31 +186,33 @@ func evidenceBefore(c *cli.Context, dir string) (evidence.Set, error) {
 
 // newRun returns the recording that the flags ask for, and what gives back
 // what it holds.
-func newRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, func(), error) {
+func newRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(), error) {
 	nothing := func() {}
 	switch {
 	case c.IsSet("container"):
-		run, err := inspectedRun(c, facts, rec)
+		run, err := inspectedRun(c, facts, rec.ebpf)
 		return run, nothing, err
 	case c.IsSet("engine"):
-		run, err := engineRun(c, facts, rec)
+		run, err := engineRun(c, facts, rec.ebpf)
 		return run, nothing, err
-	case c.IsSet("image") || c.IsSet("bundle"):
+	case contained(c):
 		return containerRun(c, facts, rec)
 	case c.IsSet("pid"):
 		run, err := runningRun(c, facts, rec)
 		return run, nothing, err
 	}
 	argv := c.Args().Slice()
-	cmd := &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit()}
+	cmd := &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit(), Listener: rec.listener}
+	src := rec.source(facts, "")
+	src.NoNewPrivileges = rec.listener != "" && os.Geteuid() != 0
 	return record.Run{
-		Recorder: rec, Start: record.AtExec, Target: cmd, Measure: cmd.Usage,
-		Subject: hostSubject(facts, argv), Source: source(facts, ""),
+		Recorder: rec.Recorder, Start: record.AtExec, Target: cmd, Measure: cmd.Usage,
+		Subject: hostSubject(facts, argv), Source: src,
 		Check: checker(c, sandbox.Shell), Ready: readiness(c, sandbox.Shell), For: c.Duration("for"),
 	}, nothing, nil
 }
 
-func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, func(), error) {
+func containerRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(), error) {
 	ct, err := newContainer(c, openConfinement(facts.Arch, c.IsSet("bundle"), c.StringSlice("cap-add")))
 	if err != nil {
 		return record.Run{}, nil, err
@@ -220,10 +225,11 @@ func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.
 	if err != nil {
 		return record.Run{}, nil, err
 	}
-	src := source(facts, ct.Runtime.String())
+	ct.Listener = rec.listener
+	src := rec.source(facts, ct.Runtime.String())
 	src.NoNewPrivileges = true
 	return record.Run{
-		Recorder: rec, Start: record.AtFilter, Target: ct, Measure: ct.Usage,
+		Recorder: rec.Recorder, Start: record.AtFilter, Target: ct, Measure: ct.Usage,
 		Subject: subject, Source: src, Check: drive.check, Probe: drive.probe, Ready: drive.ready, For: c.Duration("for"),
 	}, func() { closeImage(ct) }, nil
 }
@@ -231,31 +237,24 @@ func containerRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.
 // attached is a running process that a recorder attaches to.
 type attached struct {
 	*sandbox.Running
-	rec *ebpf.Recorder
+	attach func(pid int) error
 }
 
 func (a attached) Start(ctx context.Context, _ func(int) error) error {
-	return a.Running.Start(ctx, a.rec.Attach)
+	return a.Running.Start(ctx, a.attach)
 }
 
-func runningRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run, error) {
+func runningRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, error) {
 	pid := c.Int("pid")
 	argv, err := sandbox.Argv(pid)
 	if err != nil {
 		return record.Run{}, err
 	}
 	return record.Run{
-		Recorder: rec, Target: attached{&sandbox.Running{PID: pid}, rec},
-		Subject: hostSubject(facts, argv), Source: source(facts, ""),
+		Recorder: rec.Recorder, Target: attached{&sandbox.Running{PID: pid}, rec.ebpf.Attach},
+		Subject: hostSubject(facts, argv), Source: rec.source(facts, ""),
 		Check: checker(c, sandbox.Shell), For: c.Duration("for"),
 	}, nil
-}
-
-func source(facts host.Facts, runtime string) evidence.Source {
-	return evidence.Source{
-		Tool: "profgen record", Version: version(), Method: ebpf.Method,
-		Kernel: facts.Kernel, Runtime: runtime,
-	}
 }
 
 // explain adds to an error what the user needs to know to go on.

@@ -44,6 +44,7 @@ func TestServers(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "profile")
 			profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port))
 			t.Run("confines files", func(t *testing.T) { s.checkFileRules(t, dir) })
+			t.Run("without root", func(t *testing.T) { s.rootless(t, dir) })
 			t.Run("nothing of the runtime's", func(t *testing.T) { refusesRuntimesCalls(t, dir) })
 			for _, runtime := range []string{"runc", "crun"} {
 				t.Run("20 of 20 with "+runtime, func(t *testing.T) {

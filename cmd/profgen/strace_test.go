@@ -21,6 +21,7 @@ import (
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/record"
 	"github.com/profgen/profgen/internal/record/ebpf"
+	"github.com/profgen/profgen/internal/record/usernotif"
 	"github.com/profgen/profgen/internal/sandbox"
 )
 
@@ -38,33 +39,53 @@ func TestRecordingEqualsStrace(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer img.Close()
-			endBystander := startBystander(t) // whose calls are no part of it
-			recorded, traced := s.recordAndTrace(t, img)
-			endBystander()
-			if len(traced) < 20 {
-				t.Fatalf("strace saw only %d calls: %v", len(traced), traced)
-			}
-			if diff := cmp.Diff(traced, recorded); diff != "" {
-				t.Errorf("calls of the workload, each with the arguments listed (-strace +recorded):\n%s", diff)
+			for _, name := range []string{recorderEBPF, recorderUserNotif} {
+				t.Run(name, func(t *testing.T) {
+					endBystander := startBystander(t) // whose calls are no part of it
+					recorded, traced := s.recordAndTrace(t, img, name)
+					endBystander()
+					if len(traced) < 20 {
+						t.Fatalf("strace saw only %d calls: %v", len(traced), traced)
+					}
+					if diff := cmp.Diff(traced, recorded); diff != "" {
+						t.Errorf("calls of the workload, each with the arguments listed (-strace +recorded):\n%s", diff)
+					}
+				})
 			}
 		})
 	}
 }
 
-// recordAndTrace runs the server once, recorded and under strace, and returns
-// what either saw of the workload itself: each call as "name", or as "name values"
-// of the arguments that recordings have.
-func (s server) recordAndTrace(t *testing.T, img *image.Image) (recorded, traced []string) {
+// recorderCalled returns a recorder by its name, which ends with the test, and the
+// listener it wants for what it records.
+func recorderCalled(t *testing.T, name string) (record.Recorder, string) {
 	t.Helper()
-	facts, err := host.Read()
-	if err != nil {
-		t.Fatal(err)
+	if name == recorderUserNotif {
+		rec, err := usernotif.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { rec.Close() })
+		return rec, rec.Listener()
 	}
 	rec, err := ebpf.New(ebpf.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rec.Close()
+	t.Cleanup(func() { rec.Close() })
+	return rec, ""
+}
+
+// recordAndTrace runs the server once, recorded and under strace, and returns
+// what either saw of the workload itself: each call as "name", or as "name values"
+// of the arguments that recordings have.
+func (s server) recordAndTrace(t *testing.T, img *image.Image, recorder string) (recorded, traced []string) {
+	t.Helper()
+	facts, err := host.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, listener := recorderCalled(t, recorder)
 	rt, err := sandbox.FindRuntime(t.Context(), "runc")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +93,7 @@ func (s server) recordAndTrace(t *testing.T, img *image.Image) (recorded, traced
 	log := filepath.Join(t.TempDir(), "strace")
 	ct := &sandbox.Container{
 		Image: img, Runtime: underStrace(t, rt, log, facts.Arch), Stdio: sandbox.Talk(),
-		Confinement: openConfinement(facts.Arch, false, nil),
+		Confinement: openConfinement(facts.Arch, false, nil), Listener: listener,
 	}
 	res, err := record.Run{
 		Recorder: rec, Target: ct, Start: record.AtFilter, Save: func(evidence.Set) error { return nil },

@@ -33,6 +33,9 @@ func containerFlags() []cli.Flag {
 	}
 }
 
+// contained reports whether the workload is a container that profgen starts.
+func contained(c *cli.Context) bool { return c.IsSet("image") || c.IsSet("bundle") }
+
 func capAddFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "cap-add", Usage: "run the container with `CAP` beside Docker's default capabilities, or beside the bundle's own"}
 }
@@ -98,7 +101,7 @@ func checker(c *cli.Context, shell func(context.Context, string) ([]byte, error)
 
 // checkFlags refuses flags that would do nothing, before anything is done.
 func checkFlags(c *cli.Context) error {
-	contained := c.IsSet("image") || c.IsSet("bundle")
+	contained := contained(c)
 	for _, f := range append(append(containerFlags(), probeFlags()...), capAddFlag()) {
 		if name := f.Names()[0]; c.IsSet(name) && !contained {
 			return usage("--%s is for containers: it wants --image or --bundle", name)

@@ -21,16 +21,22 @@ const loopName = "loop"
 
 // loop makes args[0] system calls of number args[1] and prints the processor
 // time of one, in ns: that is the caller's own, so that what else runs on the
-// machine counts little.
+// machine counts little. If there is a further argument, it is the time that
+// passed.
 func loop(args []string) int {
 	n, _ := strconv.Atoi(args[0])
 	nr, _ := strconv.Atoi(args[1])
 	runtime.LockOSThread()
-	start := threadTime()
+	clock := threadTime
+	if len(args) > 2 { // elapsed
+		begun := time.Now()
+		clock = func() time.Duration { return time.Since(begun) }
+	}
+	start := clock()
 	for range n {
 		unix.RawSyscall(uintptr(nr), ^uintptr(0), 0, 0)
 	}
-	fmt.Println(float64(threadTime()-start) / float64(n))
+	fmt.Println(float64(clock()-start) / float64(n))
 	return 0
 }
 
@@ -76,18 +82,36 @@ func shortCalls() []comparison {
 	}
 }
 
+// waits is the same call, by the time that passes: a caller that has to wait for
+// somebody's answer uses none of its own meanwhile.
+func waits() []comparison {
+	return []comparison{{
+		work: "getppid", what: "time passed", rounds: 15, once: loopOf("getppid", unix.SYS_GETPPID, "elapsed"),
+		ways: []way{
+			{name: "bare"},
+			{name: "followed", recorder: &ebpf.Options{}},
+			{name: "notified, as a user can", notified: true, bar: bar{most: 35}},
+			{name: "strace -f", strace: true, rounds: 5},
+			{name: "strace --seccomp-bpf, of files and processes", strace: true, filtered: true},
+		},
+	}}
+}
+
 // loopOf returns a function that runs the loop with a system call.
-func loopOf(call string, nr int) func(context.Context, way) (float64, error) {
+func loopOf(call string, nr int, more ...string) func(context.Context, way) (float64, error) {
 	return func(ctx context.Context, w way) (float64, error) {
 		self, err := os.Executable() // not /proc/self/exe: under strace that is strace
 		if err != nil {
 			return 0, err
 		}
 		n := 500_000
-		if w.strace {
+		switch {
+		case w.strace && !w.filtered:
 			n = 5_000
+		case w.notified:
+			n = 50_000
 		}
-		out, err := w.run(ctx, []string{self, loopName, strconv.Itoa(n), strconv.Itoa(nr)}, call, nil)
+		out, err := w.run(ctx, append([]string{self, loopName, strconv.Itoa(n), strconv.Itoa(nr)}, more...), call, nil)
 		if err != nil {
 			return 0, err
 		}

@@ -78,7 +78,7 @@ func recording(ctx context.Context, out io.Writer) (bool, error) {
 		return false, errors.New("recording takes root")
 	}
 	calls := shortCalls()
-	all := slices.Concat(calls, files(), redis())
+	all := slices.Concat(calls, waits(), files(), redis())
 	for i := range all {
 		if err := all[i].measure(ctx); err != nil {
 			return false, fmt.Errorf("%s: %w", all[i].work, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/record"
 	"github.com/profgen/profgen/internal/record/ebpf"
+	"github.com/profgen/profgen/internal/record/usernotif"
 	"github.com/profgen/profgen/internal/sandbox"
 )
 
@@ -25,7 +26,9 @@ type way struct {
 	aside    bool          // the recorder is loaded but follows nothing
 	floor    bool          // no recorder, but a program that does nothing where it attaches
 	strace   bool
-	rounds   int // 0: all
+	filtered bool // with strace: it has seccomp stop only calls about files and processes
+	notified bool // recorded by seccomp user notification
+	rounds   int  // 0: all
 	bar      bar
 }
 
@@ -40,35 +43,20 @@ const maxRun = 2 * time.Minute
 func (w way) run(ctx context.Context, argv []string, call string, check func(context.Context) error) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxRun)
 	defer cancel()
-	var rec record.Recorder = blind{}
-	if w.recorder != nil {
-		r, err := ebpf.New(*w.recorder)
-		if err != nil {
-			return "", err
-		}
-		defer r.Close()
-		if !w.aside {
-			rec = r
-		}
+	rec, listener, err := w.onlooker()
+	if err != nil {
+		return "", err
 	}
-	if w.floor {
-		f, err := ebpf.Floor()
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-	}
-	if w.strace {
-		argv = append([]string{"strace", "-f", "-o", "/dev/null"}, argv...)
-	}
-	res, out, err := do(ctx, rec, argv, check)
+	defer rec.Close()
+	argv = append(w.tracer(), argv...)
+	res, out, err := do(ctx, rec, listener, argv, check)
 	switch {
 	case err != nil:
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	case res.Code != 0 && !res.Stopped:
 		err = fmt.Errorf("exit code %d", res.Code)
-	case rec != blind{}:
+	case w.notified || w.recorder != nil && !w.aside:
 		err = complete(res.Evidence, call)
 	}
 	if err != nil {
@@ -77,8 +65,41 @@ func (w way) run(ctx context.Context, argv []string, call string, check func(con
 	return out, nil
 }
 
+// onlooker is who looks on, and the listener it wants for what it records.
+func (w way) onlooker() (record.Recorder, string, error) {
+	switch {
+	case w.recorder != nil:
+		r, err := ebpf.New(*w.recorder)
+		if w.aside {
+			return blind{r}, "", err
+		}
+		return r, "", err
+	case w.floor:
+		f, err := ebpf.Floor()
+		return blind{f}, "", err
+	case w.notified:
+		r, err := usernotif.New()
+		if err != nil {
+			return nil, "", err
+		}
+		return r, r.Listener(), nil
+	}
+	return blind{}, "", nil
+}
+
+// tracer is what the command is run by.
+func (w way) tracer() []string {
+	switch {
+	case w.filtered:
+		return []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=%file,%process", "-o", "/dev/null"}
+	case w.strace:
+		return []string{"strace", "-f", "-o", "/dev/null"}
+	}
+	return nil
+}
+
 // do is one recording of argv; it also returns what argv printed.
-func do(ctx context.Context, rec record.Recorder, argv []string, check func(context.Context) error) (record.Result, string, error) {
+func do(ctx context.Context, rec record.Recorder, listener string, argv []string, check func(context.Context) error) (record.Result, string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return record.Result{}, "", err
@@ -86,7 +107,7 @@ func do(ctx context.Context, rec record.Recorder, argv []string, check func(cont
 	defer r.Close()
 	res, err := record.Run{
 		Recorder: rec, Start: record.AtExec,
-		Target: &sandbox.Command{Argv: argv, Stdio: sandbox.Stdio{Out: w, Err: w}},
+		Target: &sandbox.Command{Argv: argv, Stdio: sandbox.Stdio{Out: w, Err: w}, Listener: listener},
 		Check:  check,
 		Save:   func(evidence.Set) error { return nil },
 	}.Do(ctx)
@@ -116,11 +137,19 @@ func isCall(name string) func(evidence.Fact) bool {
 	}
 }
 
-// blind is a recorder that looks at nothing and says that it saw something.
-type blind struct{}
+// blind is a recorder that looks at nothing and says that it saw something. What
+// is beside it, if anything, is closed with it.
+type blind struct{ beside io.Closer }
 
 func (blind) Follow(int, record.StartPoint) error { return nil }
-func (blind) Close() error                        { return nil }
+
+func (b blind) Close() error {
+	if b.beside == nil {
+		return nil
+	}
+	return b.beside.Close()
+}
+
 func (blind) Snapshot() (record.Snapshot, error) {
 	return record.Snapshot{Facts: []evidence.Fact{evidence.Syscall{Phase: evidence.Start}}}, nil
 }

@@ -10,11 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The actions of filters that profgen cares for: include/uapi/linux/seccomp.h.
-const (
-	retLog       = 0x7ffc0000
-	retUserNotif = 0x7fc00000
-)
+// retLog is SECCOMP_RET_LOG: include/uapi/linux/seccomp.h.
+const retLog = 0x7ffc0000
 
 // action asks the kernel whether a filter may answer so.
 func action(value uint32) error {
@@ -29,7 +26,6 @@ func action(value uint32) error {
 func Mechanisms() []Mechanism {
 	facts, err := Read()
 	out := []Mechanism{
-		Tried("seccomp user notification", action(retUserNotif), "", "use Linux 5.0 or later; an old filter over profgen may refuse to tell"),
 		Tried("SCMP_ACT_LOG", logged(), "records go to auditd, or to the kernel log, which limits them", "use Linux 4.14 or later, with log in /proc/sys/kernel/seccomp/actions_logged"),
 	}
 	kmsg, openErr := os.Open("/dev/kmsg")

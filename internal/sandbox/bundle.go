@@ -113,7 +113,7 @@ func newSpec(cfg image.Config, p process, rootfs string, c Confinement, hostNetw
 			Capabilities:    capabilities(p.uid, c.bounding(nil)),
 			NoNewPrivileges: true,
 		},
-		Mounts: append(mounts(), files...),
+		Mounts: append(mounts(hostNetwork && OwnUserNS()), files...),
 		Linux: &specs.Linux{
 			Namespaces:    namespaces,
 			Seccomp:       c.Seccomp,
@@ -134,12 +134,18 @@ func capabilities(uid uint32, bounding []string) *specs.LinuxCapabilities {
 	return &specs.LinuxCapabilities{Bounding: bounding, Effective: held, Permitted: held}
 }
 
-func mounts() []specs.Mount {
+// mounts are the mounts of a container. Where the network, and so what of it shows
+// in /sys, is another user namespace's, /sys is the host's.
+func mounts(foreignNetwork bool) []specs.Mount {
+	sys := specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}}
+	if foreignNetwork {
+		sys.Type, sys.Source, sys.Options = "bind", "/sys", append(sys.Options, "rbind")
+	}
 	return []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
-		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+		sys,
 		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", "ro"}},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=67108864"}},

@@ -139,11 +139,21 @@ func (c *cleaner) hideAgain() error {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	for _, target := range c.hidden {
-		if err := unix.Unmount(target, unix.MNT_DETACH); err != nil {
+		if err := hide(target); err != nil {
 			return fmt.Errorf("unmount %s: %w", target, err)
 		}
 	}
 	return nil
+}
+
+// hide takes a mount away. What came along into a user namespace cannot be
+// unmounted there: it is covered.
+func hide(target string) error {
+	err := unix.Unmount(target, unix.MNT_DETACH)
+	if err == unix.EINVAL && OwnUserNS() {
+		return unix.Mount("none", target, "tmpfs", unix.MS_RDONLY, "")
+	}
+	return err
 }
 
 // adopt makes this process the reaper of what its guards leave behind if they

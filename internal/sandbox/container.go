@@ -42,6 +42,9 @@ type Container struct {
 	Limits      rootfs.Limits
 	StopSignal  string // a name or a number; "" is the image's own, or SIGTERM
 	Stdio       Stdio
+	// Listener is as [Command] has it: the runtime's own calls are notified too,
+	// from its first exec on.
+	Listener string
 
 	guard *guard
 	dir   string // private folder, removed by the guard
@@ -83,7 +86,7 @@ func (c *Container) begin(ctx context.Context, follow func(pid int) error) error
 		return err
 	}
 	run := c.command("run", "--bundle", filepath.Join(c.dir, "bundle"), "--pid-file", c.pidFile(), c.id)
-	return c.guard.start(ctx, order{Start: run})
+	return c.guard.start(ctx, order{Start: run, Listener: c.Listener})
 }
 
 // Wait waits until the container has ended and returns the exit code of its
@@ -135,7 +138,11 @@ func (c *Container) pause(ctx context.Context) error {
 }
 
 func (c *Container) command(args ...string) []string {
-	return append([]string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}, args...)
+	global := []string{c.Runtime.Path, "--root", filepath.Join(c.dir, "state")}
+	if c.Runtime.Name == "crun" && OwnUserNS() {
+		global = append(global, "--cgroup-manager=disabled") // cgroups are root's
+	}
+	return append(global, args...)
 }
 
 func (c *Container) pidFile() string { return filepath.Join(c.dir, "pid") }

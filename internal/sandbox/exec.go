@@ -27,7 +27,11 @@ func (c *Container) Exec(ctx context.Context, argv []string, follow func(pid int
 			return nil, err
 		}
 	}
-	return brief{argv: c.command(append([]string{"exec", c.id}, argv...)...), within: c.besideRuntime, follow: follow}.run(ctx)
+	b := brief{argv: c.command(append([]string{"exec", c.id}, argv...)...), within: c.besideRuntime, follow: follow}
+	if follow != nil {
+		b.listener = c.Listener
+	}
+	return b.run(ctx)
 }
 
 // besideRuntime calls f where the mounts are missing that the container's

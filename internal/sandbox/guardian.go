@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -20,6 +19,9 @@ import (
 // whatever reason, kills what is left of it and cleans up. It returns an exit
 // code.
 func RunGuard() int {
+	if len(os.Args) > 1 { // run again by itself, for a part that needs a process
+		return runPart(os.Args[1], os.Args[2:])
+	}
 	// Caught, not ignored: an ignored signal would stay ignored in the workload.
 	// Profgen decides what an interrupt means.
 	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE} {
@@ -44,8 +46,7 @@ func RunGuard() int {
 // isGuard reports whether a process is a guard.
 func isGuard(pid int) bool {
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	argv0, _, _ := strings.Cut(string(cmdline), "\x00")
-	return err == nil && argv0 == GuardName
+	return err == nil && string(cmdline) == GuardName+"\x00"
 }
 
 type guardian struct {
@@ -70,7 +71,7 @@ func (g *guardian) obey(orders *json.Decoder) {
 		g.learn(o)
 		switch {
 		case o.Unmount != "":
-			g.note(unix.Unmount(o.Unmount, unix.MNT_DETACH), "unmount "+o.Unmount)
+			g.note(hide(o.Unmount), "unmount "+o.Unmount)
 		case o.Overlay != nil:
 			g.note(o.Overlay.mount(), "mount an overlay over the unpacked image (does TMPDIR lie on an overlay itself?)")
 		case o.Start != nil:
@@ -113,11 +114,16 @@ func (g *guardian) start(o order) {
 	}
 	var p *os.Process
 	path, err := exec.LookPath(o.Start[0])
-	if err == nil {
-		p, err = os.StartProcess(path, o.Start, &os.ProcAttr{
-			Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-			Sys:   &syscall.SysProcAttr{Setpgid: o.Group != 0, Pgid: o.Group},
-		})
+	attr := os.ProcAttr{
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   &syscall.SysProcAttr{Setpgid: o.Group != 0, Pgid: o.Group},
+	}
+	switch {
+	case err != nil:
+	case o.Listener != "":
+		p, err = startListenedTo(o.Listener, path, o.Start, attr)
+	default:
+		p, err = os.StartProcess(path, o.Start, &attr)
 	}
 	if err != nil {
 		g.reports.Encode(report{Error: fmt.Sprintf("start %s: %v", o.Start[0], innermost(err))})

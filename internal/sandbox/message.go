@@ -13,7 +13,10 @@ type order struct {
 	Start   []string `json:"start,omitempty"`   // start the workload
 	Group   int      `json:"group,omitempty"`   // with Start: in this process group; 0 is the guard's
 	Brief   bool     `json:"brief,omitempty"`   // with Start: when its first process ends, kill the rest
-	Signal  string   `json:"signal,omitempty"`  // send it to the workload: "TERM", "KILL"; KILL goes to all of it
+	// Listener, with Start, has every system call of the workload wait for whoever
+	// listens on this unix socket, who is sent the listener: see [Command].
+	Listener string `json:"listener,omitempty"`
+	Signal   string `json:"signal,omitempty"` // send it to the workload: "TERM", "KILL"; KILL goes to all of it
 }
 
 // overlay is a mount of overlayfs: a folder that shows Lower, and keeps changes

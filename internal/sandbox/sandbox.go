@@ -48,6 +48,13 @@ func Interrupts() []os.Signal {
 type Command struct {
 	Argv  []string
 	Stdio Stdio
+	// Listener, if not "", is the unix socket of a supervisor that answers every
+	// system call of the command: @NAME is an abstract one. Before the command is
+	// exec'd, a seccomp filter is loaded that has all calls, that exec first,
+	// notified, and its listener is sent there. The one byte of
+	// the message is [Privileged] or [NoNewPrivs]. It needs no privilege; without
+	// any it sets no_new_privs.
+	Listener string
 
 	guard *guard
 }
@@ -61,7 +68,7 @@ func (c *Command) Start(ctx context.Context, follow func(pid int) error) error {
 	}
 	c.guard = g
 	if err = follow(g.pid()); err == nil {
-		err = g.start(ctx, order{Start: c.Argv})
+		err = g.start(ctx, order{Start: c.Argv, Listener: c.Listener})
 	}
 	if err != nil {
 		return g.giveUp(err)

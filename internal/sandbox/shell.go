@@ -36,6 +36,8 @@ type brief struct {
 	argv   []string
 	within func(func() error) error // calls its argument where the command is to run; nil is here
 	follow func(pid int) error      // if not nil, told whose child it will be
+	// listener is as Command has it.
+	listener string
 }
 
 // run runs the command and returns what it printed.
@@ -59,7 +61,7 @@ func (b brief) run(ctx context.Context) ([]byte, error) {
 			return nil, g.giveUp(err)
 		}
 	}
-	if err := g.start(ctx, order{Start: b.argv, Brief: true}); err != nil {
+	if err := g.start(ctx, order{Start: b.argv, Brief: true, Listener: b.listener}); err != nil {
 		return nil, g.giveUp(interrupted(ctx, "run "+b.argv[0], err))
 	}
 	code, err := g.wait()

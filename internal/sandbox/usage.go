@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,10 @@ func (c *Container) Usage() map[evidence.ResourceKind]uint64 {
 	if !ok {
 		return out
 	}
-	groups := cgroupsOf(pid)
+	groups, pids := cgroupsOf(pid), append(descendants(pid, skipNone), pid)
+	if maps.Equal(groups, cgroupsOf(os.Getpid())) { // rootless: it has none of its own
+		groups, out[evidence.Pids] = nil, tasksOf(pids)
+	}
 	for kind, files := range map[evidence.ResourceKind][2][]string{
 		evidence.Pids:   {{"pids", ""}, {"pids.peak", "pids.current"}},
 		evidence.Memory: {{"memory", ""}, {"memory.peak", "memory.max_usage_in_bytes", "memory.current"}},
@@ -34,7 +38,7 @@ func (c *Container) Usage() map[evidence.ResourceKind]uint64 {
 			out[kind] = n
 		}
 	}
-	out[evidence.Files] = highestFile(append(descendants(pid, skipNone), pid))
+	out[evidence.Files] = highestFile(pids)
 	out[evidence.Shm] = sharedFiles(pid) + c.sharedSegments(pid)
 	return out
 }
@@ -53,12 +57,17 @@ func (c *Container) runningPID() (int, bool) {
 // its own there is no telling how much memory it takes.
 func (c *Command) Usage() map[evidence.ResourceKind]uint64 {
 	pids := descendants(c.guard.pid(), skipNone)
+	return map[evidence.ResourceKind]uint64{evidence.Pids: tasksOf(pids), evidence.Files: highestFile(pids)}
+}
+
+// tasksOf is how many threads processes have.
+func tasksOf(pids []int) uint64 {
 	tasks := 0
 	for _, pid := range pids {
 		p, _ := readProc(pid)
 		tasks += p.threads
 	}
-	return map[evidence.ResourceKind]uint64{evidence.Pids: uint64(tasks), evidence.Files: highestFile(pids)}
+	return uint64(tasks)
 }
 
 // cgroupsOf returns the folder of a process's cgroup by controller, "" being

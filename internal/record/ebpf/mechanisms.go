@@ -20,7 +20,7 @@ func Mechanisms() []machine.Mechanism {
 	_, btf := os.Stat("/sys/kernel/btf/vmlinux")
 	r, err := New(Options{SeeRefused: true})
 	out := []machine.Mechanism{
-		machine.Tried("ebpf recorder", err, Method, "use a kernel with BTF, as root; or record without eBPF: profgen import takes audit logs and strace output"),
+		machine.Tried("ebpf recorder", err, Method, "use a kernel with BTF, as root; or record without eBPF: --recorder usernotif, or profgen import of audit logs and strace output"),
 		machine.Tried("BTF", btf, "/sys/kernel/btf/vmlinux", "use a kernel built with CONFIG_DEBUG_INFO_BTF"),
 	}
 	for _, prog := range optional() {

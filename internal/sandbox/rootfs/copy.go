@@ -146,11 +146,14 @@ func (c *copier) create(ctx context.Context, from, to string, info fs.FileInfo) 
 	case fs.ModeNamedPipe:
 		return unix.Mkfifo(to, 0o600)
 	}
-	if !c.root {
-		return os.WriteFile(to, nil, 0o600) // stands in for a device
+	if c.root {
+		st := stat(info)
+		err := unix.Mknod(to, st.Mode&unix.S_IFMT|0o600, int(st.Rdev))
+		if !errors.Is(err, unix.EPERM) { // which root of a user namespace gets
+			return err
+		}
 	}
-	st := stat(info)
-	return unix.Mknod(to, st.Mode&unix.S_IFMT|0o600, int(st.Rdev))
+	return os.WriteFile(to, nil, 0o600) // stands in for a device
 }
 
 // copyData copies at most size bytes, what was booked for the file.

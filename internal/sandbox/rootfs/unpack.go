@@ -114,12 +114,30 @@ func unpackLayers(ctx context.Context, layers []image.Layer, dir string, judged 
 			return err
 		}
 		extractor := layer.NewTarExtractor(options)
-		unpack := func(hdr *tar.Header, data io.Reader) error { return extractor.UnpackEntry(dir, hdr, data) }
+		unpack := func(hdr *tar.Header, data io.Reader) error {
+			err := extractor.UnpackEntry(dir, hdr, data)
+			if isDevice(hdr) && errors.Is(err, fs.ErrPermission) { // which root of a user namespace gets
+				err = extractor.UnpackEntry(dir, standIn(hdr), data)
+			}
+			return err
+		}
 		if err := walk(ctx, l, unpacked, unpack); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func isDevice(hdr *tar.Header) bool {
+	return hdr.Typeflag == tar.TypeChar || hdr.Typeflag == tar.TypeBlock
+}
+
+// standIn is an empty file in the place of a device that cannot be made: the
+// runtime gives a container those that it needs.
+func standIn(hdr *tar.Header) *tar.Header {
+	file := *hdr
+	file.Typeflag, file.Size, file.Devmajor, file.Devminor = tar.TypeReg, 0, 0, 0
+	return &file
 }
 
 // walk calls visit with each entry of a layer that passes judgement, and reads

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/host"
+	"github.com/profgen/profgen/internal/record"
+	"github.com/profgen/profgen/internal/record/ebpf"
+	"github.com/profgen/profgen/internal/record/usernotif"
+	"github.com/profgen/profgen/internal/sandbox"
+)
+
+// The recorders, best first, and the word for the best that can be used.
+const (
+	recorderAuto      = "auto"
+	recorderEBPF      = "ebpf"
+	recorderUserNotif = "usernotif"
+)
+
+func recorderFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "recorder", Value: recorderAuto,
+		Usage: "record with `NAME`: ebpf (root; sees capabilities, costs little), usernotif (any user), or the best of these that can be used: auto",
+	}
+}
+
+// recorder is a recorder, and what its kind asks of who runs the workload.
+type recorder struct {
+	record.Recorder
+	method   string
+	listener string         // of sandbox.Command
+	ebpf     *ebpf.Recorder // the same one, if it is that: it can record what runs already too
+}
+
+// source is what evidence says of who recorded.
+func (r recorder) source(facts host.Facts, runtime string) evidence.Source {
+	s := source(facts, runtime)
+	s.Method = r.method
+	return s
+}
+
+func source(facts host.Facts, runtime string) evidence.Source {
+	return evidence.Source{
+		Tool: "profgen record", Version: version(), Method: ebpf.Method,
+		Kernel: facts.Kernel, Runtime: runtime,
+	}
+}
+
+// newRecorder returns the recorder that the flags ask for.
+func newRecorder(c *cli.Context, facts host.Facts) (recorder, error) {
+	switch name := c.String("recorder"); name {
+	case recorderEBPF:
+		return newEBPF(c, facts)
+	case recorderUserNotif:
+		return newUserNotif(c)
+	case recorderAuto:
+		return bestRecorder(c, facts)
+	default:
+		return recorder{}, usage("--recorder %s: want auto, ebpf or usernotif", name)
+	}
+}
+
+// bestRecorder returns the best recorder that can be used, and says why not another.
+func bestRecorder(c *cli.Context, facts host.Facts) (recorder, error) {
+	best, ebpfErr := newEBPF(c, facts)
+	if ebpfErr == nil {
+		fmt.Fprintln(c.App.ErrWriter, "recorder ebpf; not usernotif, which sees no capability checks and slows the workload down")
+		return best, nil
+	}
+	second, err := newUserNotif(c)
+	if err != nil {
+		return recorder{}, fmt.Errorf("no recorder can be used: ebpf: %w; usernotif: %w", ebpfErr, err)
+	}
+	why := strings.TrimPrefix(ebpfErr.Error(), ebpf.ErrUnavailable.Error()+": ")
+	fmt.Fprintf(c.App.ErrWriter, "recorder usernotif; not ebpf: %s\n", why)
+	return second, nil
+}
+
+func newEBPF(c *cli.Context, facts host.Facts) (recorder, error) {
+	if sandbox.OwnUserNS() {
+		return recorder{}, fmt.Errorf("%w: in a user namespace: run as root of the host", ebpf.ErrUnavailable)
+	}
+	rec, err := ebpf.New(ebpf.Options{SeeRefused: facts.Filtered || c.IsSet("pid") || c.IsSet("container"), Files: !c.Bool("no-files")})
+	if err != nil {
+		return recorder{}, err
+	}
+	return recorder{Recorder: rec, method: ebpf.Method, ebpf: rec}, nil
+}
+
+func newUserNotif(c *cli.Context) (recorder, error) {
+	for _, flag := range []string{"pid", "container", "engine"} {
+		if c.IsSet(flag) {
+			return recorder{}, fmt.Errorf("%w: only what profgen starts itself can be recorded so, and --%s is about what another does", usernotif.ErrUnavailable, flag)
+		}
+	}
+	rec, err := usernotif.New()
+	if err != nil {
+		return recorder{}, err
+	}
+	return recorder{Recorder: rec, method: usernotif.Method, listener: rec.Listener()}, nil
+}
