@@ -26,7 +26,7 @@ const imports = `
 cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | gen/apparmor/access internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
-internal/profiledir:        gen gen/caps gen/evidence gen/seccomp | renameio sys | internal/abi
+internal/profiledir:        gen gen/caps gen/evidence gen/policy gen/seccomp | renameio sys | internal/abi
 
 gen:                        gen/apparmor gen/apparmor/access gen/apparmor/syntax gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence internal/abi internal/record internal/scmp | sys | internal/record/recordtest

@@ -23,8 +23,8 @@ func verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "run the workload under its profile and count what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] --check CMD [-- ARGS...]",
-		Description: "Runs the container with the seccomp profile and the capabilities of DIR and with\n" +
-			"no-new-privileges, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
+		Description: "Runs the container with the seccomp profile, the capabilities and the read-only root of\n" +
+			"DIR and with no-new-privileges, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
 			"HEALTHCHECK, and what --exec-check names, is exec'd into it and has to succeed.",
 		Flags: append(flags,
 			&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20}),
@@ -58,7 +58,7 @@ func verifyAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
-	template, err := newContainer(c, sandbox.Confinement{Seccomp: enforced.Seccomp, Capabilities: enforced.Capabilities})
+	template, err := newContainer(c, confinementOf(enforced))
 	if err != nil {
 		return err
 	}
@@ -90,6 +90,15 @@ func verifyAction(c *cli.Context) error {
 		return err
 	}
 	return printReport(c, report)
+}
+
+// confinementOf is what a profile directory confines a container by.
+func confinementOf(e profiledir.Enforced) sandbox.Confinement {
+	out := sandbox.Confinement{Seccomp: e.Seccomp, Capabilities: e.Capabilities, ReadOnly: e.Root.ReadOnly}
+	for _, s := range e.Root.Scratch {
+		out.Scratch = append(out.Scratch, sandbox.Scratch{Path: s.Path, Exec: s.Exec})
+	}
+	return out
 }
 
 // compile says what the seccomp profile compiles to here, or why it does not,

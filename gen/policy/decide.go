@@ -28,6 +28,8 @@ type Options struct {
 	CapabilityCeiling []string
 	// Tight allows what was observed, and not what is merely reachable.
 	Tight bool
+	// WritableRoot leaves the root file system writable, whatever is written to it.
+	WritableRoot bool
 	// AllowUnreachable makes a warning of [ErrNotReachable].
 	AllowUnreachable bool
 }
@@ -62,7 +64,11 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideSyscalls()
 	d.decideCapabilities()
 	d.decideNetwork()
-	d.decideFiles()
+	uses := d.fileUses()
+	d.decideFiles(uses)
+	d.decideRoot(uses)
+	d.decideProcesses()
+	d.decideMounts()
 	d.compareBases()
 	d.warnGaps()
 	d.warnUnknowns()

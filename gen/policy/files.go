@@ -78,8 +78,7 @@ func (f Files) Names(path string) bool {
 
 // decideFiles confines the workload to the files that it was seen to use, if all
 // of them were seen.
-func (d *decider) decideFiles() {
-	uses := d.fileUses()
+func (d *decider) decideFiles(uses []evidence.FileAccess) {
 	if hides := d.hidesFiles(); len(uses) == 0 || hides != "" {
 		d.unconfined(hides)
 		return

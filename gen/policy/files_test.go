@@ -24,6 +24,7 @@ func used(path, perms string, change ...func(*evidence.FileAccess)) evidence.Fil
 }
 
 func made(f *evidence.FileAccess)      { f.Origin = evidence.FromItself }
+func mounted(f *evidence.FileAccess)   { f.Origin = evidence.FromMount }
 func another(f *evidence.FileAccess)   { f.Owner = false }
 func directory(f *evidence.FileAccess) { f.Kind = evidence.Directory }
 
@@ -116,9 +117,9 @@ func TestFileWarnings(t *testing.T) {
 		use  evidence.FileAccess
 		want string
 	}{
-		{used("/run/docker.sock", "rw"), "sensitive-file"},
+		{used("/run/docker.sock", "rw", mounted), "sensitive-file"},
 		{used("/root/.ssh/id_rsa", "r"), "sensitive-file"},
-		{used("/proc/sysrq-trigger", "w"), "sensitive-file"},
+		{used("/proc/sysrq-trigger", "w", mounted), "sensitive-file"},
 		{used("/tmp/x-1", "w", made), "file-pattern"},
 		{used("/proc/self/maps", "r"), ""},
 	} {

@@ -24,6 +24,9 @@ type Policy struct {
 	Capabilities []string   // the bounding set, CAP_* names
 	Network      []Network  // sockets allowed, for AppArmor
 	Files        Files      // files allowed, for AppArmor
+	Processes    Processes  // what it may do to other processes, for AppArmor
+	Mounts       []Mount    // changes of its mounts allowed, for AppArmor
+	Root         Root       // whether the root file system can be read-only
 
 	Decisions []Decision
 	Warnings  []Warning
@@ -72,7 +75,7 @@ type Network struct {
 
 // Decision is why something is allowed or refused.
 type Decision struct {
-	Subject string `json:"subject"` // "clone3", "CAP_CHOWN", "socket AF_INET"
+	Subject string `json:"subject"` // "clone3", "CAP_CHOWN", "socket AF_INET", "/etc/passwd", "--read-only"
 	Allowed bool   `json:"allowed"`
 	Reason  string `json:"reason"`
 }

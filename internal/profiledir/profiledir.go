@@ -18,6 +18,7 @@ import (
 	"github.com/profgen/profgen/gen"
 	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/gen/seccomp"
 )
 
@@ -144,6 +145,7 @@ func Flags(dir string, withoutAppArmor bool) ([]string, error) {
 type Enforced struct {
 	Seccomp      *specs.LinuxSeccomp
 	Capabilities []string // never nil
+	Root         policy.Root
 }
 
 // Load reads what a profile directory confines a container by.
@@ -164,7 +166,15 @@ func Load(dir string) (Enforced, error) {
 	if err != nil {
 		return Enforced{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.CapabilitiesFile), err)
 	}
-	return Enforced{Seccomp: spec, Capabilities: names}, nil
+	flags, err := read(filepath.Join(dir, gen.FlagsFile))
+	if err != nil {
+		return Enforced{}, err
+	}
+	root, err := caps.ParseRoot(flags)
+	if err != nil {
+		return Enforced{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.FlagsFile), err)
+	}
+	return Enforced{Seccomp: spec, Capabilities: names, Root: root}, nil
 }
 
 // Bounds on the files read: a profile directory is hostile input. Evidence that

@@ -20,6 +20,9 @@ type Confinement struct {
 	// has none of its own.
 	Capabilities []string
 	Added        []string // beside those, whichever they are
+	// ReadOnly mounts the root file system read-only. Volumes stay writable.
+	ReadOnly bool
+	Scratch  []Scratch
 }
 
 // bounding returns the bounding set, where own is the container's own one.
@@ -106,14 +109,14 @@ func newSpec(cfg image.Config, p process, rootfs string, c Confinement, hostNetw
 	return &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: "profgen",
-		Root:     &specs.Root{Path: rootfs},
+		Root:     &specs.Root{Path: rootfs, Readonly: c.ReadOnly},
 		Process: &specs.Process{
 			Args: p.argv, Env: env, Cwd: path.Join("/", cmp.Or(cfg.WorkingDir, "/")),
 			User:            specs.User{UID: p.uid, GID: p.gid, AdditionalGids: p.groups},
 			Capabilities:    capabilities(p.uid, c.bounding(nil)),
 			NoNewPrivileges: true,
 		},
-		Mounts: append(mounts(hostNetwork && OwnUserNS()), files...),
+		Mounts: within(mounts(hostNetwork && OwnUserNS()), append(files, scratchMounts(c.Scratch)...)),
 		Linux: &specs.Linux{
 			Namespaces:    namespaces,
 			Seccomp:       c.Seccomp,

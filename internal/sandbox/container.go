@@ -215,7 +215,11 @@ func (c *Container) fromImage(ctx context.Context) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSpec(cfg, p, root, c.Confinement, c.HostNetwork, files), nil
+	volumes, err := volumeMounts(users, root, cfg.Volumes)
+	if err != nil {
+		return nil, err
+	}
+	return newSpec(cfg, p, root, c.Confinement, c.HostNetwork, append(files, volumes...)), nil
 }
 
 // unpack returns the folder of the container's root file system.
@@ -225,8 +229,10 @@ func (c *Container) unpack(ctx context.Context) (string, error) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return "", fmt.Errorf("make root file system: %w", err)
 		}
-		err := rootfs.Unpack(ctx, c.Image, dir, c.Limits)
-		return dir, interrupted(ctx, "unpack image", err)
+		if err := rootfs.Unpack(ctx, c.Image, dir, c.Limits); err != nil {
+			return "", interrupted(ctx, "unpack image", err)
+		}
+		return dir, makeVolumes(dir, c.Image.Config().Volumes)
 	}
 	o := overlay{
 		Lower: c.Root.dir, Upper: filepath.Join(c.dir, "upper"),
@@ -289,6 +295,8 @@ func (c *Container) fromBundle() (*specs.Spec, error) {
 		spec.Process.Args = c.Args
 	}
 	spec.Linux.Seccomp = c.Confinement.Seccomp
+	spec.Root.Readonly = spec.Root.Readonly || c.Confinement.ReadOnly
+	spec.Mounts = within(spec.Mounts, scratchMounts(c.Confinement.Scratch))
 	spec.Process.Capabilities = c.Confinement.narrow(spec.Process.User.UID, spec.Process.Capabilities)
 	spec.Process.NoNewPrivileges = true
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil {

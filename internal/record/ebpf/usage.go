@@ -44,6 +44,8 @@ type file struct {
 	mode   uint16 // S_IF*; 0 is not known
 	uid    uint32
 	hasUID bool
+
+	mounted bool // and made by the workload
 }
 
 const (
@@ -147,7 +149,7 @@ func (u *usage) learn(f found) file {
 	switch {
 	case seen && k.origin != unknownOrigin:
 	case f.created:
-		k.origin = created
+		k.origin, k.mounted = created, f.mounted
 	case f.mounted:
 		k.origin = mounted
 	case f.hasUID || f.mode != 0:
@@ -196,7 +198,7 @@ func (k use) fact(f file) evidence.FileAccess {
 	a := evidence.FileAccess{
 		Path: evidence.Path(k.path), Perms: letters(k.perms), Kind: kindOf(f.mode), Owner: k.owned,
 		Origin: [...]evidence.Origin{"", evidence.FromImage, evidence.FromMount, evidence.FromItself}[f.origin],
-		Target: evidence.Path(k.target), Phase: phases(recorderPhase(k.phase)), Basis: evidence.Observed,
+		Mounted: f.mounted, Target: evidence.Path(k.target), Phase: phases(recorderPhase(k.phase)), Basis: evidence.Observed,
 	}
 	if k.error != 0 {
 		a.Errno = unix.ErrnoName(unix.Errno(k.error))
