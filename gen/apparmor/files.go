@@ -23,6 +23,8 @@ func variable(p policy.Piece) (Variable, error) {
 		return Variable{"int", number(policy.IntDigits)}, nil
 	case policy.Hex:
 		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9a-f]", len(p.Text))}, nil
+	case policy.Object:
+		return Variable{"object", "*.so{,.[0-9]*}"}, nil
 	case policy.Random:
 		return Variable{fmt.Sprintf("rand%d", len(p.Text)), strings.Repeat("[0-9A-Za-z]", len(p.Text))}, nil
 	}

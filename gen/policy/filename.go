@@ -14,6 +14,7 @@ const (
 	Digits Class = "digits" // a number
 	Hex    Class = "hex"    // as many hexadecimal digits as were seen
 	Random Class = "random" // as many letters and digits as were seen
+	Object Class = "object" // a shared object: what ends in .so, or .so and a version; to the end of the name
 )
 
 // Piece is a stretch of a name: Text itself, or, if it has a class, any text of
@@ -46,6 +47,9 @@ func (n Name) Matches(path string) bool {
 	if p.Class == "" {
 		rest, ok := strings.CutPrefix(path, p.Text)
 		return ok && n[1:].Matches(rest)
+	}
+	if p.Class == Object {
+		return len(n) == 1 && objectName.MatchString(path) && !strings.Contains(path, "/")
 	}
 	least, most := p.lengths()
 	for i := range min(most, len(path)) {
@@ -124,6 +128,8 @@ var (
 	manyDigits   = regexp.MustCompile(`[0-9]{6,}`)
 	anyDigits    = regexp.MustCompile(`[0-9]+`)
 	apart        = regexp.MustCompile(`(?:^|[#._-])[0-9]+(?:$|[._-])`)
+	objectName   = regexp.MustCompile(`(?s)\.so(?:\.[0-9].*)?$`)
+	fixedDigits  = regexp.MustCompile(`^(?:lib(?:32|64|x32)|.*-linux-(?:gnu|musl).*)$`) // and not a version
 	tail         = regexp.MustCompile(`[A-Za-z0-9]{6,12}$`)
 )
 

@@ -85,6 +85,7 @@ func (d *decider) decideFiles(uses []evidence.FileAccess) {
 	}
 	rules, decided := map[string]FileRule{}, len(d.policy.Decisions)
 	names := newNamer(uses)
+	names.relax = d.opt.Relax
 	for _, u := range uses {
 		d.addFileRule(rules, names, u)
 	}
@@ -97,10 +98,17 @@ func (d *decider) decideFiles(uses []evidence.FileAccess) {
 	for p, perms := range declared {
 		d.addFileRule(rules, names, evidence.FileAccess{Path: evidence.Path(p), Perms: perms, Origin: evidence.FromMount, Basis: evidence.Declared})
 	}
+	relaxed := 0
 	for _, key := range slices.Sorted(maps.Keys(rules)) {
 		r := rules[key]
 		d.policy.Files.Rules = append(d.policy.Files.Rules, r)
 		d.warnFile(r, names.seen[key])
+		if r.Origin == evidence.FromImage && r.Name.Pattern() {
+			relaxed++
+		}
+	}
+	if relaxed > 0 {
+		d.warn("relaxed", "as asked, %d rules for files of the image stand for others too; profgen record --image tells for which of them", relaxed)
 	}
 }
 
@@ -142,7 +150,7 @@ func (d *decider) hidesFiles() string {
 
 // addFileRule takes a use into the rule for its name.
 func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
-	name := names.of(string(u.Path), u.Kind == evidence.Directory)
+	name := names.of(u)
 	key := fmt.Sprintf("%q %q", name, u.Target)
 	r, old := rules[key]
 	perms := u.Perms
@@ -191,7 +199,7 @@ func (d *decider) warnFile(r FileRule, seen []string) {
 		}
 	}
 	for _, p := range r.Name {
-		if p.Class != "" && p.Class != PID {
+		if p.Class != "" && p.Class != PID && r.Origin != evidence.FromImage {
 			slices.Sort(seen)
 			d.warn("file-pattern", "%s (%s) stands for %d recorded names such as %s, and allows any other of that form", name, r.Perms, len(slices.Compact(seen)), evidence.Path(seen[0]))
 			return
@@ -204,6 +212,7 @@ type namer struct {
 	created  map[string]bool // paths that the workload made
 	volatile map[string]bool // of these, those of which there are several that differ in digits only
 	seen     map[string][]string
+	relax    []string
 	told     map[string]bool // decisions: a use is one, in whatever phases it was
 }
 
@@ -228,13 +237,16 @@ func newNamer(uses []evidence.FileAccess) *namer {
 	return n
 }
 
-// of returns the name of the rule for a path: of what the workload made, whatever
+// of returns the name of the rule for a use: of what the workload made, whatever
 // looks made up in it may be anything like it; of all else, each byte counts but
-// the numbers of processes and terminals.
-func (n *namer) of(p string, dir bool) Name {
+// the numbers of processes and terminals, and what was asked to be relaxed.
+func (n *namer) of(u evidence.FileAccess) Name {
+	p := string(u.Path)
 	if p == "/" {
 		return Name{{Text: "/"}}
 	}
+	ofImage := u.Origin == evidence.FromImage && u.Kind == evidence.Regular
+	versions := u.Origin == evidence.FromImage && slices.Contains(n.relax, RelaxVersions)
 	var out Name
 	components := strings.Split(p[1:], "/")
 	for i, c := range components {
@@ -247,11 +259,17 @@ func (n *namer) of(p string, dir bool) Name {
 			for _, piece := range classify(c, n.volatile[prefix]) {
 				out = out.piece(piece)
 			}
+		case ofImage && i == len(components)-1 && objectName.MatchString(c) && slices.Contains(n.relax, RelaxLibs):
+			out = out.class(Object, "x.so")
+		case versions && !fixedDigits.MatchString(c):
+			for _, piece := range split(c, anyDigits, digits) {
+				out = out.piece(piece)
+			}
 		default:
 			out = out.text(c)
 		}
 	}
-	if dir {
+	if u.Kind == evidence.Directory {
 		out = out.text("/")
 	}
 	return out
