@@ -23,13 +23,15 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/syntax gen/evidence gen/policy internal/abi internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | gen/apparmor/access internal/image/imagetest
+cmd/profgen:                gen gen/apparmor/syntax gen/caps gen/evidence gen/formats gen/policy internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | gen/apparmor/access internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
-internal/profiledir:        gen gen/caps gen/evidence gen/policy gen/seccomp | renameio sys | internal/abi
+internal/profiledir:        gen gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
 
-gen:                        gen/apparmor gen/apparmor/access gen/apparmor/syntax gen/caps gen/evidence gen/policy gen/seccomp internal/abi profiles | |
+gen:                        gen/apparmor gen/apparmor/access gen/apparmor/syntax gen/caps gen/evidence gen/formats gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence internal/abi internal/record internal/scmp | sys | internal/record/recordtest
+
+gen/formats:                gen/caps gen/policy internal/abi | yaml | compose-go gen/seccomp hcl k8s
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
@@ -60,8 +62,10 @@ internal/scmp:              internal/abi | libseccomp net sys | gen/policy gen/s
 .:                          | |
 gen/apparmor/aare:          | |
 gen/apparmor/syntax:        | |
+gen/findings:               | |
 internal/abi:               | | moby-capability sys
 internal/abi/mktables:      | |
+internal/armor:             | sys |
 internal/elfx:              | |
 internal/image:             internal/image/inflate | ggcr gzip sys zstd | internal/image/imagetest
 internal/scan/cache:        | sys |
@@ -76,12 +80,15 @@ internal/image/inflate:     | sys |
 const modules = `
 apex-log        github.com/apex/log
 cli             github.com/urfave/cli/v2
+compose-go      github.com/compose-spec/compose-go/v2
 common          github.com/containers/common/pkg
 ebpf            github.com/cilium/ebpf
 ggcr            github.com/google/go-containerregistry
 gzip            github.com/klauspost/compress/gzip
 go-cmp          github.com/google/go-cmp
 go-internal     github.com/rogpeppe/go-internal
+hcl             github.com/hashicorp/hcl/v2
+k8s             k8s.io
 libseccomp      github.com/seccomp/libseccomp-golang
 moby-capability github.com/moby/sys/capability
 moby-seccomp    github.com/moby/profiles/seccomp
@@ -94,6 +101,7 @@ sh              mvdan.cc/sh/v3/syntax
 sys             golang.org/x/sys/unix
 term            golang.org/x/term
 umoci           github.com/opencontainers/umoci
+yaml            sigs.k8s.io/yaml
 zstd            github.com/klauspost/compress/zstd
 `
 

@@ -13,6 +13,7 @@ import (
 	"github.com/profgen/profgen/gen/apparmor"
 	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/gen/formats"
 	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/gen/seccomp"
 	"github.com/profgen/profgen/internal/abi"
@@ -44,6 +45,7 @@ const (
 	AppArmorFile     = "apparmor"
 	CapabilitiesFile = "capabilities"
 	FlagsFile        = "docker.flags"
+	PlanFile         = "run.json"
 )
 
 // Bundle is a profile directory: its files, and why they are what they are.
@@ -164,8 +166,12 @@ func render(p policy.Policy, set evidence.Set, opt Options) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", FlagsFile, err)
 	}
+	plan, err := formats.EncodePlan(formats.PlanOf(p))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", PlanFile, err)
+	}
 	return []File{
-		{AppArmorFile, armor}, {CapabilitiesFile, bounding}, {FlagsFile, flags}, {SeccompFile, filter},
+		{AppArmorFile, armor}, {CapabilitiesFile, bounding}, {FlagsFile, flags}, {PlanFile, plan}, {SeccompFile, filter},
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
 
+	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/record"
@@ -23,8 +24,9 @@ func verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "run the workload under its profile and count what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] --check CMD [-- ARGS...]",
-		Description: "Runs the container with the seccomp profile, the capabilities and the read-only root of\n" +
-			"DIR and with no-new-privileges, N times. Exits 3 if anything was refused or a run failed. The image's\n" +
+		Description: "Runs the container with the seccomp profile, the capabilities and the read-only root of DIR,\n" +
+			"with no-new-privileges, and with its AppArmor profile where the kernel has AppArmor, N times.\n" +
+			"Exits 3 if anything was refused or a run failed. The image's\n" +
 			"HEALTHCHECK, and what --exec-check names, is exec'd into it and has to succeed.",
 		Flags: append(flags,
 			&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20}),
@@ -33,7 +35,7 @@ func verifyCommand() *cli.Command {
 	}
 }
 
-func verifyAction(c *cli.Context) error {
+func verifyAction(c *cli.Context) (err error) {
 	dir := c.Args().First()
 	switch {
 	case dir == "":
@@ -58,7 +60,12 @@ func verifyAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
-	template, err := newContainer(c, confinementOf(enforced))
+	armor, err := enforceAppArmor(c, enforced)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, armor.Close()) }()
+	template, err := newContainer(c, confinementOf(enforced, armor.name))
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func verifyAction(c *cli.Context) error {
 		template.Root = root
 	}
 	report, err := verify.Trials{
-		Runs: c.Int("runs"), For: c.Duration("for"), Profile: enforced.Seccomp, Recorder: rec,
+		Runs: c.Int("runs"), For: c.Duration("for"), Profile: enforced.Seccomp, Recorder: rec, Refuser: armor,
 		Trial: func() (record.Target, func(context.Context) error) {
 			ct := *template
 			// Its flags were read before: there is nothing that can be wrong with them.
@@ -93,10 +100,12 @@ func verifyAction(c *cli.Context) error {
 }
 
 // confinementOf is what a profile directory confines a container by.
-func confinementOf(e profiledir.Enforced) sandbox.Confinement {
-	out := sandbox.Confinement{Seccomp: e.Seccomp, Capabilities: e.Capabilities, ReadOnly: e.Root.ReadOnly}
-	for _, s := range e.Root.Scratch {
-		out.Scratch = append(out.Scratch, sandbox.Scratch{Path: s.Path, Exec: s.Exec})
+func confinementOf(e profiledir.Enforced, armor string) sandbox.Confinement {
+	out := sandbox.Confinement{Seccomp: e.Seccomp, Capabilities: e.Capabilities, AppArmor: armor, ReadOnly: e.Plan.Run.ReadOnly}
+	for _, t := range e.Plan.Run.Tmpfs {
+		out.Scratch = append(out.Scratch, specs.Mount{
+			Destination: t.Path, Type: "tmpfs", Source: "tmpfs", Options: caps.TmpfsOptions(t),
+		})
 	}
 	return out
 }
@@ -120,9 +129,12 @@ func compile(c *cli.Context, profile *specs.LinuxSeccomp) error {
 }
 
 func printReport(c *cli.Context, r verify.Report) error {
-	fmt.Fprintf(c.App.Writer, "passed %d of %d runs, denials %d\n", r.Passed, r.Runs, len(r.Denials))
+	fmt.Fprintf(c.App.Writer, "passed %d of %d runs, denials %d\n", r.Passed, r.Runs, len(r.Denials)+len(r.Refused))
 	for _, d := range r.Denials {
 		fmt.Fprintf(c.App.Writer, "denied %s (%s)\n", d.Name, d.Arch)
+	}
+	for _, f := range r.Refused {
+		fmt.Fprintf(c.App.Writer, "denied by AppArmor %s\n", use(f))
 	}
 	for _, d := range r.Unavailable {
 		fmt.Fprintf(c.App.Writer, "answered ENOSYS, as decided: %s (%s)\n", d.Name, d.Arch)
@@ -130,7 +142,7 @@ func printReport(c *cli.Context, r verify.Report) error {
 	if r.Failure != nil {
 		fmt.Fprintf(c.App.ErrWriter, "profgen: %v\n", r.Failure)
 	}
-	if r.Passed < r.Runs || len(r.Denials) > 0 {
+	if r.Passed < r.Runs || len(r.Denials)+len(r.Refused) > 0 {
 		return exitError{3, nil}
 	}
 	return nil

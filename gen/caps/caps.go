@@ -1,7 +1,6 @@
 // Package caps turns a policy into the arguments of docker run and podman run
-// that put it in force: the bounding set of capabilities, no-new-privileges, a
-// root file system that is read-only, and the names of the seccomp and AppArmor
-// profiles.
+// that put it in force: the bounding set of capabilities, no-new-privileges,
+// the names of the seccomp and AppArmor profiles, namespaces and limits.
 //
 // The arguments are meant for a shell's word splitting, unquoted:
 //
@@ -46,7 +45,8 @@ type Options struct {
 
 // Flags returns the arguments that run a container under p, in a fixed order:
 // all capabilities dropped, the policy's own added back sorted by name,
-// no-new-privileges, the root file system, seccomp, AppArmor. p.Capabilities may be in any order.
+// no-new-privileges, seccomp, AppArmor, then [RunFlags]. p.Capabilities may be in
+// any order.
 //
 // no-new-privileges is always among them: without it the runtime loads the
 // seccomp filter before it drops privileges, and needs more system calls under
@@ -65,11 +65,6 @@ func Flags(p policy.Policy, o Options) ([]string, error) {
 		flags = append(flags, "--cap-add="+strings.TrimPrefix(name, "CAP_"))
 	}
 	flags = append(flags, "--security-opt=no-new-privileges")
-	root, err := rootFlags(p.Root)
-	if err != nil {
-		return nil, err
-	}
-	flags = append(flags, root...)
 	if o.SeccompPath != "" {
 		if err := checkValue(o.SeccompPath); err != nil {
 			return nil, fmt.Errorf("seccomp profile %q: %w", o.SeccompPath, err)
@@ -82,7 +77,11 @@ func Flags(p policy.Policy, o Options) ([]string, error) {
 		}
 		flags = append(flags, appArmorFlag+p.Name)
 	}
-	return flags, nil
+	run, err := RunFlags(p.Run)
+	if err != nil {
+		return nil, err
+	}
+	return append(flags, run...), nil
 }
 
 // RenderFlags returns the file docker.flags: what [Flags] returns, one a line.

@@ -3,19 +3,14 @@ package caps
 import (
 	"errors"
 	"fmt"
-	"path"
-	"slices"
 	"strings"
 
-	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/internal/abi"
 )
 
 const (
 	seccompFlag  = "--security-opt=seccomp="
 	appArmorFlag = "--security-opt=apparmor="
-	readOnlyFlag = "--read-only"
-	tmpfsFlag    = "--tmpfs="
 )
 
 // ParseFlags reads the file docker.flags and returns the arguments as seen from
@@ -45,28 +40,6 @@ func ParseFlags(file []byte, o Options) ([]string, error) {
 		return nil, errors.New("it has no --cap-drop=ALL: was it cut short? generate it again")
 	}
 	return flags, nil
-}
-
-// ParseRoot reads from the file docker.flags what it says of the root file system.
-// Like [ParseFlags] it trusts no line: a path that is not absolute and clean is an
-// error.
-func ParseRoot(file []byte) (policy.Root, error) {
-	var out policy.Root
-	for n, flag := range strings.Split(string(file), "\n") {
-		value, isTmpfs := strings.CutPrefix(flag, tmpfsFlag)
-		if flag == readOnlyFlag {
-			out.ReadOnly = true
-		}
-		if !isTmpfs {
-			continue
-		}
-		folder, options, _ := strings.Cut(value, ":")
-		if !path.IsAbs(folder) || path.Clean(folder) != folder {
-			return policy.Root{}, fmt.Errorf("line %d: %q: want an absolute path without . and ..", n+1, folder)
-		}
-		out.Scratch = append(out.Scratch, policy.Scratch{Path: folder, Exec: !slices.Contains(strings.Split(options, ","), "noexec")})
-	}
-	return out, nil
 }
 
 // ParseSet reads the file capabilities: CAP_* names, one a line; lines that

@@ -69,9 +69,10 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideNetwork()
 	uses := d.fileUses()
 	d.decideFiles(uses)
-	d.decideRoot(uses)
 	d.decideProcesses()
 	d.decideMounts()
+	d.decideRun()
+	d.decideRoot(uses)
 	d.compareBases()
 	d.warnGaps()
 	d.warnUnknowns()
@@ -259,6 +260,8 @@ func (d *decider) sorted() Policy {
 		return strings.Compare(a.Family+" "+a.Type, b.Family+" "+b.Type)
 	})
 	slices.SortStableFunc(p.Decisions, func(a, b Decision) int { return strings.Compare(a.Subject, b.Subject) })
-	slices.SortStableFunc(p.Warnings, func(a, b Warning) int { return strings.Compare(a.Code, b.Code) })
+	byCode := func(a, b Warning) int { return strings.Compare(a.Code, b.Code) }
+	slices.SortStableFunc(p.Warnings, byCode)
+	slices.SortStableFunc(p.Run.Warnings, byCode)
 	return p
 }

@@ -103,7 +103,7 @@ func (d *decider) decideFiles(uses []evidence.FileAccess) {
 		r := rules[key]
 		d.policy.Files.Rules = append(d.policy.Files.Rules, r)
 		d.warnFile(r, names.seen[key])
-		if r.Origin == evidence.FromImage && r.Name.Pattern() {
+		if r.Origin == evidence.FromImage && slices.ContainsFunc(r.Name, func(p Piece) bool { return p.Class != "" && p.Class != PID }) {
 			relaxed++
 		}
 	}

@@ -35,10 +35,9 @@ func (d *decider) decideNetwork() {
 		if !ok || f.Phase == evidence.Runtime || f.Basis == evidence.Reachable && d.opt.Tight {
 			continue
 		}
-		family, kind := families[f.Family], socketTypes[f.Type]
-		n := Network{family, kind}
+		n, named := NetworkOf(f)
 		switch {
-		case family == "" || kind == "":
+		case !named:
 			d.decide(fmt.Sprintf("socket family %d type %d", f.Family, f.Type), false, "no kernel serves it, or AppArmor has no name for it")
 		case f.Basis != evidence.Reachable:
 			all[n] = "the workload opened such a socket"
@@ -83,6 +82,12 @@ func (d *decider) addUnresolvedSockets(all map[Network]string) {
 			}
 		}
 	}
+}
+
+// NetworkOf is the rule that allows a socket; false if AppArmor has no name for it.
+func NetworkOf(s evidence.Socket) (Network, bool) {
+	n := Network{families[s.Family], socketTypes[s.Type]}
+	return n, n.Family != "" && n.Type != ""
 }
 
 // String is the rule in AppArmor's words.

@@ -26,7 +26,7 @@ type Policy struct {
 	Files        Files      // files allowed, for AppArmor
 	Processes    Processes  // what it may do to other processes, for AppArmor
 	Mounts       []Mount    // changes of its mounts allowed, for AppArmor
-	Root         Root       // whether the root file system can be read-only
+	Run          Run        // how to start the container
 
 	Decisions []Decision
 	Warnings  []Warning
@@ -69,8 +69,8 @@ type Condition struct {
 // ("inet", "stream"). Without a type it is every type of the family, without a
 // family every socket.
 type Network struct {
-	Family string
-	Type   string
+	Family string `json:"family,omitempty"`
+	Type   string `json:"type,omitempty"`
 }
 
 // Decision is why something is allowed or refused.

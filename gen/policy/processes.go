@@ -45,12 +45,6 @@ func (d *decider) decideProcesses() {
 		}
 	}
 	p.Signals = slices.Sorted(maps.Keys(signals))
-	if p.TraceOutside != "" {
-		d.warn("outside-traced", "the workload may look into processes outside the container (ptrace %s), as it was seen to", p.TraceOutside)
-	}
-	if len(p.Signals) > 0 {
-		d.warn("outside-signalled", "the workload may send signals to processes outside the container, as it was seen to")
-	}
 }
 
 // Mount allows one change of the tree of mounts.

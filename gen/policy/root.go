@@ -10,22 +10,6 @@ import (
 	"github.com/profgen/profgen/gen/evidence"
 )
 
-// Root says what the workload does to its root file system, beside what is
-// mounted in it.
-type Root struct {
-	// ReadOnly says that it does with a root that is mounted read-only, given
-	// that the folders in Scratch are mounted as empty ones that it may write to.
-	ReadOnly bool
-	Scratch  []Scratch // sorted by path
-}
-
-// Scratch is a folder in which the workload makes files, and uses none of the
-// image's.
-type Scratch struct {
-	Path string
-	Exec bool // it runs or maps code that it put there
-}
-
 // noScratch are folders that nobody mounts an empty one on.
 var noScratch = []string{
 	"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr", "/var",
@@ -38,7 +22,8 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9/._-]+$`)
 const rootSubject = "--read-only"
 
 // decideRoot makes the root read-only if all that is written to it is in folders
-// of which the workload uses nothing else. What a symbolic link in such a folder
+// of which the workload uses nothing else: empty ones are mounted there, which
+// anybody may write to, as to /tmp, since nobody knows whose the image's were. What a symbolic link in such a folder
 // led to is not known to be used: the kernel shows where it led.
 func (d *decider) decideRoot(uses []evidence.FileAccess) {
 	switch {
@@ -54,11 +39,11 @@ func (d *decider) decideRoot(uses []evidence.FileAccess) {
 		d.warn("root-writable", "the root file system is not made read-only: %s", why)
 		return
 	}
-	d.policy.Root.ReadOnly = true
+	d.policy.Run.ReadOnly = true
 	d.decide(rootSubject, true, "what the workload writes is on mounts or in folders of its own")
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
-		d.policy.Root.Scratch = append(d.policy.Root.Scratch, Scratch{folder, folders[folder]})
-		d.decide("--tmpfs "+folder, true, "the workload makes files in it, and uses none of the image's there")
+		d.policy.Run.Tmpfs = append(d.policy.Run.Tmpfs, Tmpfs{Path: folder, Mode: 0o1777, Exec: folders[folder]})
+		d.decide("--tmpfs="+folder, true, "the workload makes files in it, and uses none of the image's there")
 	}
 }
 

@@ -11,17 +11,17 @@ import (
 )
 
 func TestReadOnlyRoot(t *testing.T) {
-	scratch := func(all ...string) (out []policy.Scratch) {
+	scratch := func(all ...string) (out []policy.Tmpfs) {
 		for _, s := range all {
 			name, exec := strings.CutSuffix(s, " exec")
-			out = append(out, policy.Scratch{Path: name, Exec: exec})
+			out = append(out, policy.Tmpfs{Path: name, Mode: 0o1777, Exec: exec})
 		}
 		return out
 	}
 	for _, tt := range []struct {
 		name    string
 		uses    []evidence.Fact
-		scratch []policy.Scratch
+		scratch []policy.Tmpfs
 		why     string // not
 	}{
 		{"reads only", []evidence.Fact{used("/etc/passwd", "r")}, nil, ""},
@@ -41,8 +41,8 @@ func TestReadOnlyRoot(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := decide(t, tt.uses...)
-			if diff := cmp.Diff(tt.scratch, p.Root.Scratch); diff != "" || p.Root.ReadOnly != (tt.why == "") {
-				t.Errorf("read-only %t, scratch (-want +got):\n%s", p.Root.ReadOnly, diff)
+			if diff := cmp.Diff(tt.scratch, p.Run.Tmpfs); diff != "" || p.Run.ReadOnly != (tt.why == "") {
+				t.Errorf("read-only %t, scratch (-want +got):\n%s", p.Run.ReadOnly, diff)
 			}
 			var why string
 			for _, w := range p.Warnings {
@@ -57,11 +57,11 @@ func TestReadOnlyRoot(t *testing.T) {
 	}
 	set := evidence.Set{Facts: []evidence.Fact{call("read"), used("/a/b", "r")}}
 	p, err := policy.Decide(set, policy.Options{WritableRoot: true})
-	if err != nil || p.Root.ReadOnly {
-		t.Errorf("asked for a writable root: %+v, %v", p.Root, err)
+	if err != nil || p.Run.ReadOnly {
+		t.Errorf("asked for a writable root: %+v, %v", p.Run, err)
 	}
 	set.Gaps = []evidence.Gap{{Kind: evidence.Hidden, Detail: "why"}}
-	if p, err := policy.Decide(set, policy.Options{}); err != nil || p.Root.ReadOnly {
-		t.Errorf("not all seen: %+v, %v", p.Root, err)
+	if p, err := policy.Decide(set, policy.Options{}); err != nil || p.Run.ReadOnly {
+		t.Errorf("not all seen: %+v, %v", p.Run, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -18,7 +19,7 @@ import (
 	"github.com/profgen/profgen/gen"
 	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
-	"github.com/profgen/profgen/gen/policy"
+	"github.com/profgen/profgen/gen/formats"
 	"github.com/profgen/profgen/gen/seccomp"
 )
 
@@ -141,11 +142,40 @@ func Flags(dir string, withoutAppArmor bool) ([]string, error) {
 	return flags, nil
 }
 
+// Input reads what every format is rendered from.
+func Input(dir string) (formats.Input, error) {
+	enforced, err := Load(dir)
+	if err != nil {
+		return formats.Input{}, err
+	}
+	plan := enforced.Plan
+	if !slices.Equal(plan.Capabilities, enforced.Capabilities) {
+		return formats.Input{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
+	}
+	filter, err := read(filepath.Join(dir, gen.SeccompFile))
+	return formats.Input{Plan: plan, Seccomp: enforced.Seccomp, SeccompJSON: filter}, err
+}
+
+// plan reads how the container is to be started.
+func plan(dir string) (formats.Plan, error) {
+	name := filepath.Join(dir, gen.PlanFile)
+	file, err := read(name)
+	if err != nil {
+		return formats.Plan{}, err
+	}
+	out, err := formats.DecodePlan(file)
+	if err != nil {
+		return formats.Plan{}, fmt.Errorf("read %s: %w", name, err)
+	}
+	return out, nil
+}
+
 // Enforced is what a profile directory confines a container by.
 type Enforced struct {
 	Seccomp      *specs.LinuxSeccomp
 	Capabilities []string // never nil
-	Root         policy.Root
+	AppArmor     []byte   // the text of the AppArmor profile
+	Plan         formats.Plan
 }
 
 // Load reads what a profile directory confines a container by.
@@ -166,15 +196,12 @@ func Load(dir string) (Enforced, error) {
 	if err != nil {
 		return Enforced{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.CapabilitiesFile), err)
 	}
-	flags, err := read(filepath.Join(dir, gen.FlagsFile))
+	policy, err := read(filepath.Join(dir, gen.AppArmorFile))
 	if err != nil {
 		return Enforced{}, err
 	}
-	root, err := caps.ParseRoot(flags)
-	if err != nil {
-		return Enforced{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.FlagsFile), err)
-	}
-	return Enforced{Seccomp: spec, Capabilities: names, Root: root}, nil
+	plan, err := plan(dir)
+	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy, Plan: plan}, err
 }
 
 // Bounds on the files read: a profile directory is hostile input. Evidence that

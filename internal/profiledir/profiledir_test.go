@@ -58,7 +58,7 @@ func TestWhatIsSavedIsLoaded(t *testing.T) {
 		t.Errorf("capabilities (-want +got):\n%s\n%d seccomp rules", diff, len(enforced.Seccomp.Syscalls))
 	}
 	flags, err := profiledir.Flags(dir, true)
-	want := []string{"--cap-drop=ALL", "--cap-add=CHOWN", "--security-opt=no-new-privileges", "--security-opt=seccomp=" + dir + "/seccomp.json"}
+	want := []string{"--cap-drop=ALL", "--cap-add=CHOWN", "--security-opt=no-new-privileges", "--security-opt=seccomp=" + dir + "/seccomp.json", "--network=none", "--ipc=private", "--cgroupns=private"}
 	if diff := cmp.Diff(want, flags); err != nil || diff != "" {
 		t.Errorf("flags: %v (-want +got):\n%s", err, diff)
 	}

@@ -20,9 +20,12 @@ type Confinement struct {
 	// has none of its own.
 	Capabilities []string
 	Added        []string // beside those, whichever they are
+	// AppArmor names the profile that binds the container, which has to be in force.
+	// "" leaves a bundle its own; an image has none of its own.
+	AppArmor string
 	// ReadOnly mounts the root file system read-only. Volumes stay writable.
 	ReadOnly bool
-	Scratch  []Scratch
+	Scratch  []specs.Mount // empty folders to write to
 }
 
 // bounding returns the bounding set, where own is the container's own one.
@@ -115,8 +118,9 @@ func newSpec(cfg image.Config, p process, rootfs string, c Confinement, hostNetw
 			User:            specs.User{UID: p.uid, GID: p.gid, AdditionalGids: p.groups},
 			Capabilities:    capabilities(p.uid, c.bounding(nil)),
 			NoNewPrivileges: true,
+			ApparmorProfile: c.AppArmor,
 		},
-		Mounts: within(mounts(hostNetwork && OwnUserNS()), append(files, scratchMounts(c.Scratch)...)),
+		Mounts: within(mounts(hostNetwork && OwnUserNS()), append(files, c.Scratch...)),
 		Linux: &specs.Linux{
 			Namespaces:    namespaces,
 			Seccomp:       c.Seccomp,

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -296,8 +297,9 @@ func (c *Container) fromBundle() (*specs.Spec, error) {
 	}
 	spec.Linux.Seccomp = c.Confinement.Seccomp
 	spec.Root.Readonly = spec.Root.Readonly || c.Confinement.ReadOnly
-	spec.Mounts = within(spec.Mounts, scratchMounts(c.Confinement.Scratch))
+	spec.Mounts = within(spec.Mounts, c.Confinement.Scratch)
 	spec.Process.Capabilities = c.Confinement.narrow(spec.Process.User.UID, spec.Process.Capabilities)
+	spec.Process.ApparmorProfile = cmp.Or(c.Confinement.AppArmor, spec.Process.ApparmorProfile)
 	spec.Process.NoNewPrivileges = true
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil {
 		spec.Process.Terminal = false // there is none to give it

@@ -14,25 +14,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Scratch is an empty folder that a container is given to write to.
-type Scratch struct {
-	Path string
-	Exec bool // what is in there may be run
-}
-
-// scratchMounts mounts scratch folders as engines do.
-func scratchMounts(all []Scratch) []specs.Mount {
-	var out []specs.Mount
-	for _, s := range all {
-		options := []string{"nosuid", "nodev", "mode=1777"}
-		if !s.Exec {
-			options = append(options, "noexec")
-		}
-		out = append(out, specs.Mount{Destination: s.Path, Type: "tmpfs", Source: "tmpfs", Options: options})
-	}
-	return out
-}
-
 // within adds mounts to those of a container, what is mounted in others after
 // them. A container's own mount is left as it is.
 func within(own, more []specs.Mount) []specs.Mount {

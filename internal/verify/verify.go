@@ -29,6 +29,8 @@ type Trials struct {
 	Profile *specs.LinuxSeccomp
 	// Recorder sees refusals.
 	Recorder record.Recorder
+	// Refuser, if not nil, tells what something beside the seccomp filter refused.
+	Refuser Refuser
 	// Trial returns a fresh workload under the profile, and the check that it has
 	// to pass; nil to judge by its exit code.
 	Trial func() (record.Target, func(context.Context) error)
@@ -38,11 +40,19 @@ type Trials struct {
 	Done func(run int, err error)
 }
 
+// Refuser tells what was refused since the trials began: every use once.
+type Refuser interface {
+	Refused() ([]evidence.Fact, error)
+}
+
 // Report is what came of the trials.
 type Report struct {
 	Runs    int
 	Passed  int
 	Denials []Denial // sorted
+	// Refused are the uses of files, capabilities, sockets and so on that the
+	// [Refuser] tells of.
+	Refused []evidence.Fact
 	// Unavailable are calls that the profile answers with ENOSYS, so that their
 	// callers fall back to others: no denials, but worth knowing.
 	Unavailable []Denial
@@ -83,6 +93,11 @@ func (t Trials) Run(ctx context.Context) (Report, error) {
 		}
 	}
 	t.sort(snap.Refused, &rep)
+	if t.Refuser != nil {
+		if rep.Refused, err = t.Refuser.Refused(); err != nil {
+			return Report{}, fmt.Errorf("read what was refused: %w", err)
+		}
+	}
 	return rep, nil
 }
 

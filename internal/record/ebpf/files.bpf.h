@@ -175,6 +175,7 @@ __inline bool add_name(struct draft *x, const void *user, enum part part, __u32 
 	__u32 used = x->used;
 	long n;
 
+	asm volatile("" : "+r"(size)); /* until 6.1 the verifier knows the bound of the register that was compared only */
 	if (used >= TEXT_MAX || size > NAME_LEN) {
 		x->bad = 1;
 		return false;

@@ -197,7 +197,7 @@ func (u *usage) facts() []evidence.Fact {
 func (k use) fact(f file) evidence.FileAccess {
 	a := evidence.FileAccess{
 		Path: evidence.Path(k.path), Perms: letters(k.perms), Kind: kindOf(f.mode), Owner: k.owned,
-		Origin: [...]evidence.Origin{"", evidence.FromImage, evidence.FromMount, evidence.FromItself}[f.origin],
+		Origin:  [...]evidence.Origin{"", evidence.FromImage, evidence.FromMount, evidence.FromItself}[f.origin],
 		Mounted: f.mounted, Target: evidence.Path(k.target), Phase: phases(recorderPhase(k.phase)), Basis: evidence.Observed,
 	}
 	if k.error != 0 {
