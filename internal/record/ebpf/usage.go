@@ -48,6 +48,9 @@ type file struct {
 	mounted bool // and made by the workload
 }
 
+// onMount reports whether a file is known to lie on a mount other than the root.
+func (f file) onMount() bool { return f.origin == mounted || f.mounted }
+
 const (
 	unknownOrigin = iota
 	image
@@ -146,6 +149,8 @@ func (u *usage) addUse(e *event, f found, bits uint8) {
 // first use; a file of that name that the workload makes later is no news.
 func (u *usage) learn(f found) file {
 	k, seen := u.files[f.path]
+	// When a container ends its mounts go, before what its last call named is looked at.
+	f.mounted = f.mounted || u.files[path.Dir(f.path)].onMount()
 	switch {
 	case seen && k.origin != unknownOrigin:
 	case f.created:
