@@ -1,5 +1,5 @@
 // Package profiles holds embedded data: what OCI runtimes need under a seccomp
-// filter, Docker's default seccomp profile, and the capabilities that engines
+// filter, the default seccomp profiles of Docker and Podman, and the capabilities that engines
 // grant by default.
 //
 // It turns nothing into anything, and each row says where it is from. It does
@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-//go:generate go run mkdefault.go -o docker-default
+//go:generate go run mkdefault.go
 
 //go:embed floors.json
 var floorsJSON []byte
@@ -24,6 +24,12 @@ var dockerDefault []byte
 
 //go:embed docker-default.version
 var dockerDefaultVersion string
+
+//go:embed podman-default.json
+var podmanDefault []byte
+
+//go:embed podman-default.version
+var podmanDefaultVersion string
 
 // Floor is what an OCI runtime calls after it has loaded a container's seccomp
 // filter and before the image's own program runs. A profile without these
@@ -73,6 +79,13 @@ func FloorByName(name string) (Floor, error) {
 // it was generated from. The bytes are the caller's.
 func DockerDefault() (profile []byte, version string) {
 	return bytes.Clone(dockerDefault), strings.TrimSpace(dockerDefaultVersion)
+}
+
+// PodmanDefault returns Podman's default seccomp profile in Podman's dialect of
+// JSON, and the version of github.com/containers/common (Apache-2.0) that it is
+// from. The bytes are the caller's.
+func PodmanDefault() (profile []byte, version string) {
+	return bytes.Clone(podmanDefault), strings.TrimSpace(podmanDefaultVersion)
 }
 
 // DockerCapabilities returns the capabilities that Docker grants a container by

@@ -1,6 +1,7 @@
 package profiles_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/moby/profiles/seccomp"
 
+	"github.com/profgen/profgen/internal/abi"
 	"github.com/profgen/profgen/profiles"
 )
 
@@ -84,6 +86,33 @@ func TestCapabilities(t *testing.T) {
 	for _, c := range podman {
 		if !slices.Contains(docker, c) {
 			t.Errorf("%s: podman grants it and docker does not", c)
+		}
+	}
+}
+
+// Every hole is reached by calls that kernels have, with arguments that have
+// bits under their masks.
+func TestCVEs(t *testing.T) {
+	all, err := profiles.CVEs()
+	if err != nil || len(all) < 40 {
+		t.Fatalf("%d, %v", len(all), err)
+	}
+	for i, c := range all {
+		if i > 0 && all[i-1].ID == c.ID || c.What == "" || len(c.Needs) == 0 {
+			t.Errorf("%+v", c)
+		}
+		for _, way := range c.Needs {
+			for _, use := range way {
+				arch := abi.Arch(cmp.Or(use.Arch, string(abi.X8664)))
+				if _, ok := arch.Number(use.Call); !ok || len(way) == 0 {
+					t.Errorf("%s: %s has no %s", c.ID, arch, use.Call)
+				}
+				for _, g := range use.Given {
+					if g.Index > 5 || g.Mask == 0 || g.Value&^g.Mask != 0 {
+						t.Errorf("%s: %+v", c.ID, g)
+					}
+				}
+			}
 		}
 	}
 }

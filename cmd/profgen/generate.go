@@ -15,6 +15,7 @@ import (
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/internal/profiledir"
+	"github.com/profgen/profgen/internal/verify"
 )
 
 func generateCommand() *cli.Command {
@@ -89,26 +90,59 @@ func cure(set evidence.Set) string {
 
 // generate makes the files of dir from set.
 func generate(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, error) {
+	bundle, _, err := generateProved(c, dir, set)
+	return bundle, err
+}
+
+// generateProved makes the files of dir from set. Before any of them is written
+// the seccomp filter has given every answer that it was to give.
+func generateProved(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, verify.Evaluation, error) {
 	bundle, err := gen.Generate(set, generateOptions(c))
 	if errors.Is(err, gen.ErrIncomplete) {
-		return gen.Bundle{}, fmt.Errorf("%w\nprofgen: hint: %s", err, cure(set))
+		return gen.Bundle{}, verify.Evaluation{}, fmt.Errorf("%w\nprofgen: hint: %s", err, cure(set))
 	}
 	if errors.Is(err, policy.ErrNotReachable) {
-		return gen.Bundle{}, fmt.Errorf("%w\nprofgen: hint: scan with the arguments that the recording had, or start one of them over with --fresh; %s", err, accept)
+		return gen.Bundle{}, verify.Evaluation{}, fmt.Errorf("%w\nprofgen: hint: scan with the arguments that the recording had, or start one of them over with --fresh; %s", err, accept)
 	}
 	if err != nil {
-		return gen.Bundle{}, err
+		return gen.Bundle{}, verify.Evaluation{}, err
 	}
-	return bundle, profiledir.SaveBundle(dir, bundle)
+	proof, err := prove(c.App.ErrWriter, bundle)
+	if err != nil {
+		return gen.Bundle{}, verify.Evaluation{}, err
+	}
+	return bundle, proof, profiledir.SaveBundle(dir, bundle)
+}
+
+// prove has the filter of a bundle answer, and notes what a libseccomp as old as
+// the one here would skip.
+func prove(w io.Writer, b gen.Bundle) (verify.Evaluation, error) {
+	i := slices.IndexFunc(b.Files, func(f gen.File) bool { return f.Name == gen.SeccompFile })
+	proof, err := verify.Evaluate(b.Policy, b.Files[i].Bytes)
+	if err != nil {
+		return proof, err
+	}
+	var skipped []string
+	for _, r := range b.Policy.Syscalls {
+		if slices.Contains(proof.Skipped, r.Name) {
+			skipped = append(skipped, r.Name)
+		}
+	}
+	if len(skipped) > 0 {
+		fmt.Fprintf(w, "note: %s does not know %s, which the profile allows: runtimes that are linked with it will answer ENOSYS\n",
+			proof.By, strings.Join(slices.Compact(skipped), " "))
+	}
+	return proof, nil
 }
 
 // generateAndTell makes the files of dir, and tells what they are and what to do
 // with them.
 func generateAndTell(c *cli.Context, dir string, set evidence.Set) error {
-	bundle, err := generate(c, dir, set)
+	bundle, proof, err := generateProved(c, dir, set)
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(c.App.ErrWriter, "checked %d answers of the seccomp filter, by %s: all are as decided\n", proof.Points, proof.By)
 	summarize(c.App.ErrWriter, dir, bundle)
 	nextSteps(c.App.ErrWriter, dir)
 	return nil

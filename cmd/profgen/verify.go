@@ -8,7 +8,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
 
-	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/record"
@@ -24,11 +23,11 @@ func verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "run the workload under its profile and count what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] --check CMD [-- ARGS...]",
-		Description: "Runs the container with the seccomp profile, the capabilities and the read-only root of DIR,\n" +
-			"with no-new-privileges, and with its AppArmor profile where the kernel has AppArmor, N times.\n" +
-			"Exits 3 if anything was refused or a run failed. The image's\n" +
+		Description: "Runs the container with the seccomp profile, the capabilities, the limits and all else that\n" +
+			"DIR says, with no-new-privileges, and with the AppArmor profile where the kernel has AppArmor,\n" +
+			"N times. Exits 3 if anything was refused or a run failed. The image's\n" +
 			"HEALTHCHECK, and what --exec-check names, is exec'd into it and has to succeed.",
-		Flags: append(flags,
+		Flags: append(flags, allowOtherFlag(),
 			&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20}),
 		OnUsageError: onUsageError,
 		Action:       verifyAction,
@@ -65,11 +64,19 @@ func verifyAction(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, armor.Close()) }()
-	template, err := newContainer(c, confinementOf(enforced, armor.name))
+	template, err := newContainer(c, sandbox.Confinement{
+		Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, AppArmor: armor.name,
+		Bounds: boundsOf(enforced.Plan.Run),
+	})
 	if err != nil {
 		return err
 	}
 	defer closeImage(template)
+	if template.Image != nil {
+		if err := trust(c, dir, enforced.Plan.Image, knownImage(template.Image)); err != nil {
+			return err
+		}
+	}
 	template.Args, template.Stdio = c.Args().Tail(), sandbox.Talk()
 	talk := newTalk(c.App.ErrWriter)
 	if template.Image != nil {
@@ -97,17 +104,6 @@ func verifyAction(c *cli.Context) (err error) {
 		return err
 	}
 	return printReport(c, report)
-}
-
-// confinementOf is what a profile directory confines a container by.
-func confinementOf(e profiledir.Enforced, armor string) sandbox.Confinement {
-	out := sandbox.Confinement{Seccomp: e.Seccomp, Capabilities: e.Capabilities, AppArmor: armor, ReadOnly: e.Plan.Run.ReadOnly}
-	for _, t := range e.Plan.Run.Tmpfs {
-		out.Scratch = append(out.Scratch, specs.Mount{
-			Destination: t.Path, Type: "tmpfs", Source: "tmpfs", Options: caps.TmpfsOptions(t),
-		})
-	}
-	return out
 }
 
 // compile says what the seccomp profile compiles to here, or why it does not,

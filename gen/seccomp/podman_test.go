@@ -3,6 +3,7 @@
 package seccomp_test
 
 import (
+	"math/rand/v2"
 	"reflect"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/profgen/profgen/gen/seccomp"
+	"github.com/profgen/profgen/profiles"
 )
 
 func TestPodmanAccepts(t *testing.T) {
@@ -35,5 +37,29 @@ func TestPodmanAccepts(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// Podman's own code is the oracle of what Podman makes of a file.
+func TestReadAsPodmanDoes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(9, 9))
+	for i := range 300 {
+		text := dialectText(t, rnd, i)
+		caps := someOf(rnd, profiles.DockerCapabilities())
+		want, wantErr := common.LoadProfileFromBytes(text, asSpec(caps))
+		file, err := seccomp.ParseFile(text)
+		if err != nil {
+			if wantErr == nil && want != nil {
+				t.Fatalf("refused what Podman takes: %v\n%s", err, text)
+			}
+			continue
+		}
+		got, err := file.Read(seccomp.Podman, here(caps...))
+		if err != nil || wantErr != nil {
+			t.Fatalf("%v, Podman: %v\n%s", err, wantErr, text)
+		}
+		if !reflect.DeepEqual(flat(got), flat(want)) {
+			t.Fatalf("got %+v\nPodman %+v\n%s", got, want, text)
+		}
 	}
 }

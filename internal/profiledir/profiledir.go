@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/profgen/profgen/gen"
+	"github.com/profgen/profgen/gen/attest"
 	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/formats"
@@ -145,27 +146,40 @@ func Flags(dir string, withoutAppArmor bool) ([]string, error) {
 // Input reads what every format is rendered from.
 func Input(dir string) (formats.Input, error) {
 	enforced, err := Load(dir)
-	if err != nil {
-		return formats.Input{}, err
-	}
-	plan := enforced.Plan
-	if !slices.Equal(plan.Capabilities, enforced.Capabilities) {
-		return formats.Input{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
-	}
-	filter, err := read(filepath.Join(dir, gen.SeccompFile))
-	return formats.Input{Plan: plan, Seccomp: enforced.Seccomp, SeccompJSON: filter}, err
+	return formats.Input{Plan: enforced.Plan, Seccomp: enforced.Seccomp}, err
 }
 
-// plan reads how the container is to be started.
-func plan(dir string) (formats.Plan, error) {
+// readPlan reads how a container is started, which has to be of one piece with
+// the capabilities.
+func readPlan(dir string, capabilities []string) (formats.Plan, error) {
 	name := filepath.Join(dir, gen.PlanFile)
 	file, err := read(name)
 	if err != nil {
 		return formats.Plan{}, err
 	}
-	out, err := formats.DecodePlan(file)
+	plan, err := formats.DecodePlan(file)
 	if err != nil {
 		return formats.Plan{}, fmt.Errorf("read %s: %w", name, err)
+	}
+	if !slices.Equal(plan.Capabilities, capabilities) {
+		return formats.Plan{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
+	}
+	return plan, nil
+}
+
+// Files reads every file of a profile directory that profgen makes and that is
+// there.
+func Files(dir string) ([]attest.File, error) {
+	var out []attest.File
+	for _, name := range []string{EvidenceFile, gen.SeccompFile, gen.AppArmorFile, gen.CapabilitiesFile, gen.FlagsFile, gen.PlanFile} {
+		content, err := read(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, attest.File{Name: name, Bytes: content})
+		}
 	}
 	return out, nil
 }
@@ -200,22 +214,55 @@ func Load(dir string) (Enforced, error) {
 	if err != nil {
 		return Enforced{}, err
 	}
-	plan, err := plan(dir)
-	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy, Plan: plan}, err
+	plan, err := readPlan(dir, names)
+	if err != nil {
+		return Enforced{}, err
+	}
+	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy, Plan: plan}, nil
 }
 
-// Bounds on the files read: a profile directory is hostile input. Evidence that
-// goes beyond its own reads as cut short.
-const (
-	maxFile     = 16 << 20
-	maxEvidence = 64 << 20
-)
+// Review is what a profile directory has to be reviewed, as text; nil for a file
+// that is not there. Foreign directories have some of it.
+type Review struct {
+	Seccomp      []byte
+	AppArmor     []byte
+	Capabilities []string // nil if there is no such file
+}
 
-func read(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w; is this a profile directory? profgen generate makes its files", err)
+// ForReview reads what there is to review in a directory.
+func ForReview(dir string) (Review, error) {
+	var out Review
+	for _, f := range []struct {
+		name string
+		into *[]byte
+	}{{gen.SeccompFile, &out.Seccomp}, {gen.AppArmorFile, &out.AppArmor}} {
+		content, err := ReadFile(filepath.Join(dir, f.name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Review{}, err
+		}
+		*f.into = content
 	}
+	list, err := ReadFile(filepath.Join(dir, gen.CapabilitiesFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return Review{}, err
+	default:
+		names, err := caps.ParseSet(list)
+		if err != nil {
+			return Review{}, fmt.Errorf("read %s: %w", filepath.Join(dir, gen.CapabilitiesFile), err)
+		}
+		out.Capabilities = append([]string{}, names...)
+	}
+	if out.Seccomp == nil && out.AppArmor == nil && out.Capabilities == nil {
+		return Review{}, fmt.Errorf("%s: neither %s nor %s nor %s in it; is this a profile directory?", dir, gen.SeccompFile, gen.AppArmorFile, gen.CapabilitiesFile)
+	}
+	return out, nil
+}
+
+// ReadFile reads a file of at most 16 MiB.
+func ReadFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -228,4 +275,19 @@ func read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: more than %d bytes", name, maxFile)
 	}
 	return content, nil
+}
+
+// Bounds on the files read: a profile directory is hostile input. Evidence that
+// goes beyond its own reads as cut short.
+const (
+	maxFile     = 16 << 20
+	maxEvidence = 64 << 20
+)
+
+func read(name string) ([]byte, error) {
+	content, err := ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; is this a profile directory? profgen generate makes its files", err)
+	}
+	return content, err
 }

@@ -23,9 +23,7 @@ type Confinement struct {
 	// AppArmor names the profile that binds the container, which has to be in force.
 	// "" leaves a bundle its own; an image has none of its own.
 	AppArmor string
-	// ReadOnly mounts the root file system read-only. Volumes stay writable.
-	ReadOnly bool
-	Scratch  []specs.Mount // empty folders to write to
+	Bounds   *Bounds // nil sets none
 }
 
 // bounding returns the bounding set, where own is the container's own one.
@@ -112,7 +110,7 @@ func newSpec(cfg image.Config, p process, rootfs string, c Confinement, hostNetw
 	return &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: "profgen",
-		Root:     &specs.Root{Path: rootfs, Readonly: c.ReadOnly},
+		Root:     &specs.Root{Path: rootfs},
 		Process: &specs.Process{
 			Args: p.argv, Env: env, Cwd: path.Join("/", cmp.Or(cfg.WorkingDir, "/")),
 			User:            specs.User{UID: p.uid, GID: p.gid, AdditionalGids: p.groups},
@@ -120,7 +118,7 @@ func newSpec(cfg image.Config, p process, rootfs string, c Confinement, hostNetw
 			NoNewPrivileges: true,
 			ApparmorProfile: c.AppArmor,
 		},
-		Mounts: within(mounts(hostNetwork && OwnUserNS()), append(files, c.Scratch...)),
+		Mounts: append(mounts(hostNetwork && OwnUserNS()), files...),
 		Linux: &specs.Linux{
 			Namespaces:    namespaces,
 			Seccomp:       c.Seccomp,

@@ -3,7 +3,6 @@
 package scmp_test
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/moby/profiles/seccomp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/net/bpf"
 
 	"github.com/profgen/profgen/gen/policy"
 	gen "github.com/profgen/profgen/gen/seccomp"
@@ -367,7 +365,7 @@ func knownOnly(t *testing.T, s *specs.LinuxSeccomp) *specs.LinuxSeccomp {
 }
 
 // filter is a compiled profile that can be asked.
-type filter struct{ vm *bpf.VM }
+type filter struct{ program *scmp.Program }
 
 func compile(t *testing.T, s *specs.LinuxSeccomp, native abi.Arch) filter {
 	t.Helper()
@@ -375,43 +373,19 @@ func compile(t *testing.T, s *specs.LinuxSeccomp, native abi.Arch) filter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prog, ok := bpf.Disassemble(raw)
-	if !ok {
-		t.Fatal("the program has instructions that cannot be decoded")
-	}
-	vm, err := bpf.NewVM(prog)
+	program, err := scmp.NewProgram(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filter{vm}
+	return filter{program}
 }
 
-// run returns the program's answer. The words of struct seccomp_data are in
-// the machine's order for the kernel, and in network order for the VM.
+// run returns the program's answer.
 func (f filter) run(t *testing.T, a abi.Arch, nr uint32, args [6]uint64) (specs.LinuxSeccompAction, uint) {
 	t.Helper()
-	row, _ := a.Row()
-	if a == abi.X32 {
-		nr |= abi.X32Bit
-	}
-	data := binary.BigEndian.AppendUint32(nil, nr)
-	data = binary.BigEndian.AppendUint32(data, row.Audit)
-	data = append(data, make([]byte, 8)...) // the instruction pointer
-	for _, v := range args {
-		data = binary.BigEndian.AppendUint32(data, uint32(v))
-		data = binary.BigEndian.AppendUint32(data, uint32(v>>32))
-	}
-	ret, err := f.vm.Run(data)
+	action, errno, err := f.program.Answer(a, nr, args)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// SECCOMP_RET_* in include/uapi/linux/seccomp.h.
-	action, ok := map[uint32]specs.LinuxSeccompAction{
-		0x00000000: specs.ActKill, 0x80000000: specs.ActKillProcess, 0x00030000: specs.ActTrap, 0x00050000: specs.ActErrno,
-		0x7fc00000: specs.ActNotify, 0x7ff00000: specs.ActTrace, 0x7ffc0000: specs.ActLog, 0x7fff0000: specs.ActAllow,
-	}[uint32(ret)&0xffff0000]
-	if !ok {
-		t.Fatalf("the program returned %#x", ret)
-	}
-	return action, uint(ret & 0xffff)
+	return action, errno
 }

@@ -29,20 +29,34 @@ func Compile(profile *specs.LinuxSeccomp, native abi.Arch) (Filter, error) {
 	if err != nil {
 		return Filter{}, err
 	}
+	program, err := compileWithin(compileTimeout, profile, native)
+	if err != nil {
+		return Filter{}, err
+	}
+	return Filter{program.Len(), "libseccomp " + version}, nil
+}
+
+// compileWithin compiles a profile, or gives up on libseccomp.
+func compileWithin(limit time.Duration, profile *specs.LinuxSeccomp, native abi.Arch) (*scmp.Program, error) {
 	type result struct {
-		n   int
-		err error
+		program *scmp.Program
+		err     error
 	}
 	done := make(chan result, 1)
 	go func() {
-		program, err := scmp.Compile(profile, native)
-		done <- result{len(program), err}
+		instructions, err := scmp.Compile(profile, native)
+		if err != nil {
+			done <- result{nil, err}
+			return
+		}
+		program, err := scmp.NewProgram(instructions)
+		done <- result{program, err}
 	}()
 	select {
 	case r := <-done:
-		return Filter{r.n, "libseccomp " + version}, r.err
-	case <-time.After(compileTimeout):
-		return Filter{}, errors.New("compile the seccomp profile: libseccomp does not come to an end")
+		return r.program, r.err
+	case <-time.After(limit):
+		return nil, errors.New("compile the seccomp profile: libseccomp does not come to an end")
 	}
 }
 

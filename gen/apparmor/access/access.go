@@ -82,6 +82,7 @@ type rule struct {
 	perms   Perms
 	deny    bool
 	owner   bool
+	leaves  Perms // for comparisons: whether exec leads out of the profile
 }
 
 // Includes finds the file that an include names: <abstractions/base>, or a
@@ -254,7 +255,7 @@ func with(outer, q syntax.Qualifiers) syntax.Qualifiers {
 
 func (c *compiler) file(f syntax.FileRule, outer syntax.Qualifiers) error {
 	q := with(outer, f.Qualifiers)
-	r := rule{perms: ParsePerms(f.Perms), deny: q.Access == "deny", owner: q.Who == "owner"}
+	r := rule{perms: ParsePerms(f.Perms), deny: q.Access == "deny", owner: q.Who == "owner", leaves: leaves(f.Perms)}
 	if f.Path == "" {
 		r.every, r.perms = true, all
 		c.out.rules = append(c.out.rules, r)

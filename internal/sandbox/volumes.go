@@ -8,24 +8,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
-
-// within adds mounts to those of a container, what is mounted in others after
-// them. A container's own mount is left as it is.
-func within(own, more []specs.Mount) []specs.Mount {
-	slices.SortStableFunc(more, func(a, b specs.Mount) int { return cmp.Compare(a.Destination, b.Destination) })
-	out := slices.Clone(own)
-	for _, m := range more {
-		if !slices.ContainsFunc(own, func(o specs.Mount) bool { return path.Clean(o.Destination) == m.Destination }) {
-			out = append(out, m)
-		}
-	}
-	return out
-}
 
 // makeVolumes makes the folders of an image's volumes that its layers do not have.
 func makeVolumes(root string, volumes []string) error {
