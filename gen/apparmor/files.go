@@ -22,7 +22,7 @@ func variable(p policy.Piece) (Variable, error) {
 	case policy.Digits:
 		return Variable{"int", number(policy.IntDigits)}, nil
 	case policy.Hex:
-		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9a-f]", len(p.Text))}, nil
+		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9A-Fa-f]", len(p.Text))}, nil
 	case policy.Object:
 		return Variable{"object", "*.so{,.[0-9]*}"}, nil
 	case policy.Random:
