@@ -87,7 +87,7 @@ func verifyAction(c *cli.Context) (err error) {
 			return err
 		}
 		defer root.Close()
-		template.Root = root
+		template.Root, armor.root = root, root
 	}
 	report, err := verify.Trials{
 		Runs: c.Int("runs"), For: c.Duration("for"), Profile: enforced.Seccomp, Recorder: rec, Refuser: armor,
