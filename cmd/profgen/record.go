@@ -124,6 +124,11 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	}
 	summarize(c.App.ErrWriter, dir, bundle)
 	summarizeUse(c.App.ErrWriter, res.Evidence)
+	if ct, ok := run.Target.(*sandbox.Container); ok && ct.Image != nil {
+		if err := tellPrices(c, bundle.Policy, set, ct.Image); err != nil {
+			return err
+		}
+	}
 	nextSteps(c.App.ErrWriter, dir)
 	if res.Code != 0 && !res.Stopped {
 		return exitError{res.Code, nil}

@@ -173,6 +173,12 @@ func (s server) checkFileRules(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const mostRules = 80
+	rules := strings.Count(string(text), ",\n")
+	t.Logf("%s: %d rules", s.name, rules)
+	if rules > mostRules || strings.Contains(string(text), "**") {
+		t.Errorf("%d rules, want at most %d, and no **:\n%s", rules, mostRules, text)
+	}
 	programs := 0
 	for _, f := range set.Facts {
 		if f, ok := f.(evidence.Executed); ok {

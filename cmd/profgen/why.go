@@ -19,13 +19,13 @@ import (
 func whyCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "why",
-		Usage:     "say why a system call or capability is allowed or not",
+		Usage:     "say why a system call, capability or file is allowed or not",
 		ArgsUsage: "DIR NAME",
-		Description: "NAME is a system call (clone3) or a capability (CAP_CHOWN); of a resource (pids, memory,\n" +
-			"nofile, shm, tcp-port, udp-port, or resources for all) is printed what was seen in use,\n" +
-			"and how it is limited, in which flag of docker run. Of the others are printed what was\n" +
-			"decided, what a recording saw, and how the image's code can get there: the shortest\n" +
-			"path from a program's entry to the system call, one call a line.\n\n" +
+		Description: "NAME is a system call (clone3), a capability (CAP_CHOWN), a file (/etc/passwd) or a resource\n" +
+			"(pids, memory, nofile, shm, tcp-port, udp-port, or resources for all). Of a resource is\n" +
+			"printed what was seen in use, and how it is limited, in which flag of docker run. Of the\n" +
+			"others are printed what was decided, what a recording saw, and how the image's code can\n" +
+			"get there: the shortest path from a program's entry to the system call, one call a line.\n\n" +
 			"The profile is decided anew: give the options that it was generated with.",
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print all that is known, as JSON"},
@@ -43,15 +43,20 @@ func whyAction(c *cli.Context) error {
 	if kinds := resourcesNamed(c.Args().Get(1)); len(kinds) > 0 {
 		return whyResources(c, dir, kinds)
 	}
-	name, err := knownName(c.Args().Get(1))
-	if err != nil {
-		return err
+	name, err := c.Args().Get(1), error(nil)
+	if !strings.HasPrefix(name, "/") {
+		if name, err = knownName(name); err != nil {
+			return err
+		}
 	}
 	set, decided, err := decideAnew(c, dir)
 	if err != nil {
 		return err
 	}
-	a := explainName(name, set, decided)
+	var a interface{ print(io.Writer) } = explainName(name, set, decided)
+	if strings.HasPrefix(name, "/") {
+		a = explainFile(name, set, decided)
+	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, a)
 	}
