@@ -23,7 +23,7 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | internal/image/imagetest
+cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | gen/caps internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
 internal/profiledir:        gen gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi

@@ -289,6 +289,9 @@ func (c *Container) fromBundle() (*specs.Spec, error) {
 	if len(c.Args) > 0 {
 		spec.Process.Args = c.Args
 	}
+	if spec.Root != nil && c.Confinement.ReadOnlyRoot {
+		spec.Root.Readonly = true
+	}
 	spec.Linux.Seccomp = c.Confinement.Seccomp
 	spec.Process.Capabilities = c.Confinement.narrow(spec.Process.User.UID, spec.Process.Capabilities)
 	spec.Process.ApparmorProfile = cmp.Or(c.Confinement.AppArmor, spec.Process.ApparmorProfile)
