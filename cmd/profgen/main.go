@@ -87,7 +87,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			recordCommand(), scanCommand(), importCommand(), hookCommand(), mergeCommand(),
-			generateCommand(), verifyCommand(), whyCommand(), diffCommand(), lintCommand(), flagsCommand(), fmtCommand(), doctorCommand(),
+			generateCommand(), verifyCommand(), whyCommand(), coverageCommand(), diffCommand(), lintCommand(), convertCommand(), flagsCommand(), fmtCommand(), doctorCommand(),
 		},
 		// Errors are printed in one place, and nothing but main exits.
 		ExitErrHandler: func(*cli.Context, error) {},

@@ -19,9 +19,10 @@ import (
 func whyCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "why",
-		Usage:     "say why a system call or capability is allowed or not",
+		Usage:     "say why a system call, a capability or a file is allowed or not",
 		ArgsUsage: "DIR NAME",
-		Description: "NAME is a system call (clone3) or a capability (CAP_CHOWN). Printed are what was\n" +
+		Description: "NAME is a system call (clone3), a capability (CAP_CHOWN) or a file (/etc/passwd, as the\n" +
+			"container names it). Printed are what was\n" +
 			"decided, what a recording saw, and how the image's code can get there: the shortest\n" +
 			"path from a program's entry to the system call, one call a line.\n\n" +
 			"The profile is decided anew: give the options that it was generated with.",
@@ -38,9 +39,11 @@ func whyAction(c *cli.Context) error {
 		return usage("why: want two arguments, DIR and NAME; got %d", c.NArg())
 	}
 	dir := c.Args().First()
-	name, err := knownName(c.Args().Get(1))
-	if err != nil {
-		return err
+	name, err := c.Args().Get(1), error(nil)
+	if isFile := strings.HasPrefix(name, "/"); !isFile {
+		if name, err = knownName(name); err != nil {
+			return err
+		}
 	}
 	set, err := profiledir.Evidence(dir)
 	if err != nil {
@@ -58,6 +61,17 @@ func whyAction(c *cli.Context) error {
 	}
 	if slices.Contains(stale, gen.SeccompFile) || slices.Contains(stale, gen.CapabilitiesFile) {
 		fmt.Fprintf(c.App.ErrWriter, "note: the files in %s were not made from its evidence with these options; what follows is about a profile that would be\n", dir)
+	}
+	if strings.HasPrefix(name, "/") {
+		a, err := explainFile(name, set, bundle)
+		switch {
+		case err != nil:
+			return err
+		case c.Bool("json"):
+			return printJSON(c.App.Writer, a)
+		}
+		a.print(c.App.Writer)
+		return nil
 	}
 	a := explainName(name, set, bundle.Policy)
 	if c.Bool("json") {
