@@ -6,10 +6,10 @@ FUZZTIME := 10s
 SCRIPTS := $(wildcard scripts/*) testdata/images/build.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint generate fuzz bench fmt clean
+.PHONY: help build demo test test-vm lint generate fuzz bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile bin/profgen
 	@scripts/install-missing build
@@ -25,9 +25,14 @@ test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
 	testdata/images/build.sh $(IMAGES) $(patsubst testdata/images/recipes/%.sh,%,$(wildcard testdata/images/recipes/*.sh))
 	go test -count=1 -timeout 50m $(TESTFLAGS) ./...
 
+test-vm: ## run what takes AppArmor or another kernel, under stock Debian kernels in qemu (KERNELS='6.1 6.12')
+	scripts/install-missing vm
+	testdata/images/build.sh $(IMAGES) nginx redis postgres
+	scripts/test-vm $(KERNELS)
+
 lint: ## gofmt, vet, shellcheck, staticcheck, govulncheck
 	@scripts/install-missing build lint
-	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "make fmt would change:" $$files; exit 1; }
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt -w would change:" $$files; exit 1; }
 	go vet ./...
 	shellcheck $(SCRIPTS)
 	shellcheck --shell=bash --exclude=SC2034 testdata/images/recipes/*.sh # build.sh uses what they set
@@ -52,9 +57,6 @@ bench: ## measure what scanning and recording cost, and the bars to keep (6 minu
 	@go build -trimpath -o bin/bench ./internal/bench
 	@go test -count=1 -run TestX86Objdump -v ./internal/scan/insn | grep 'against objdump'
 	@nice -n -15 bin/bench $(BENCH)
-
-fmt: ## gofmt the Go sources
-	gofmt -w $$(git ls-files '*.go')
 
 clean: ## remove what was built; the package cache in .cache/debian stays
 	rm -rf bin $(IMAGES)

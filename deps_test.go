@@ -23,15 +23,15 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/convert gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sys term | gen/caps internal/image/imagetest
+cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/attest gen/caps gen/convert gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sh sys term | gen/apparmor/access internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
-internal/profiledir:        gen gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
+internal/profiledir:        gen gen/attest gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
 
 gen/convert:                gen/seccomp | yaml | internal/abi
 gen/diff:                   gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi | | profiles
 gen/lint:                   gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi profiles | | gen gen/evidence
-
+gen/attest:                 gen/evidence gen/formats | | gen/policy internal/abi in-toto protobuf
 gen:                        gen/apparmor gen/apparmor/access gen/apparmor/syntax gen/caps gen/evidence gen/formats gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence gen/policy gen/seccomp internal/abi internal/record internal/scmp | sys | internal/record/recordtest
 
@@ -92,12 +92,14 @@ gzip            github.com/klauspost/compress/gzip
 go-cmp          github.com/google/go-cmp
 go-internal     github.com/rogpeppe/go-internal
 hcl             github.com/hashicorp/hcl/v2
+in-toto         github.com/in-toto/attestation
 k8s             k8s.io
 libseccomp      github.com/seccomp/libseccomp-golang
 moby-capability github.com/moby/sys/capability
 moby-seccomp    github.com/moby/profiles/seccomp
 moby-user       github.com/moby/sys/user
 net             golang.org/x/net/bpf
+protobuf        google.golang.org/protobuf
 renameio        github.com/google/renameio/v2
 runtime-spec    github.com/opencontainers/runtime-spec
 securejoin      github.com/cyphar/filepath-securejoin

@@ -76,7 +76,7 @@ func TestMakefile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	targets := regexp.MustCompile(`(?m)^([a-z]+):.*## .`).FindAll(text, -1)
+	targets := regexp.MustCompile(`(?m)^([a-z-]+):.*## .`).FindAll(text, -1)
 	all := regexp.MustCompile(`(?m)^\w[\w./%-]*:([^=]|$)`).FindAll(text, -1)
 	if len(all) != len(targets) || len(all) > maxTargets {
 		t.Errorf("%d targets, %d of them with a description; want at most %d, all with one", len(all), len(targets), maxTargets)

@@ -26,6 +26,9 @@ func flagsCommand() *cli.Command {
 			&cli.StringFlag{Name: "for", Usage: "print `FORMAT`: " + strings.Join(formats.All(), ", ")},
 			&cli.StringFlag{Name: "container", Usage: "call the container, service or task `NAME`", DefaultText: "the profile's name"},
 			&cli.StringFlag{Name: "seccomp", Usage: "name `PATH` as the place of the seccomp profile"},
+			&cli.StringFlag{Name: "image", Usage: "say it only if the image `REF` is the one that DIR was made for"},
+			&cli.StringFlag{Name: "platform", Usage: "with --image: the image for `OS/ARCH`", DefaultText: "this machine's"},
+			allowOtherFlag(),
 			&cli.BoolFlag{Name: "without-apparmor", Usage: "leave the AppArmor profile out: podman refuses to name one on a host without AppArmor"},
 			&cli.BoolFlag{Name: "strict", Usage: "exit with 3 if there is a warning"},
 		},
@@ -45,6 +48,9 @@ func formatList() string {
 func flagsAction(c *cli.Context) error {
 	dir, err := onlyArg(c, "DIR")
 	if err != nil {
+		return err
+	}
+	if err := checkImage(c, dir); err != nil {
 		return err
 	}
 	if !c.IsSet("for") {
@@ -81,6 +87,23 @@ func flagsAction(c *cli.Context) error {
 		return exitError{3, nil}
 	}
 	return nil
+}
+
+// checkImage refuses an image that the profile was not made for.
+func checkImage(c *cli.Context, dir string) error {
+	if !c.IsSet("image") {
+		return nil
+	}
+	in, err := profiledir.Input(dir)
+	if err != nil {
+		return err
+	}
+	img, err := openImage(c, c.String("image"))
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	return trust(c, dir, in.Plan.Image, knownImage(img))
 }
 
 // seccompPath is where the reader of a document finds the seccomp profile: flags

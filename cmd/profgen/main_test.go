@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == sandbox.GuardName {
 		os.Exit(sandbox.RunGuard())
 	}
+	if os.Args[0] == attemptsName {
+		os.Exit(attemptAll(os.Args[1:]))
+	}
 	testscript.Main(m, map[string]func(){"profgen": main})
 }
 

@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
 
+	"github.com/profgen/profgen/gen/formats"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/sandbox"
 	"github.com/profgen/profgen/internal/verify"
@@ -27,11 +29,15 @@ const writableRoot = "writable-root"
 const (
 	axisCaps     = "caps"
 	axisReadOnly = "readonly"
+	axisTmpfs    = "tmpfs"
 )
+
+// tmpfsAt is the privilege to write to a folder in memory.
+func tmpfsAt(path string) string { return "tmpfs " + path }
 
 func minimizeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "minimize", Usage: "find what of `AXES` (caps, readonly; separated by commas) the workload does not pass its check without, and write " + certificateFile},
+		&cli.StringFlag{Name: "minimize", Usage: "find what of `AXES` (caps, readonly, tmpfs; separated by commas) the workload does not pass its check without, and write " + certificateFile},
 		&cli.IntFlag{Name: "repeat", Usage: "with --minimize: a set is enough if it passes `N` times", Value: 1},
 	}
 }
@@ -41,11 +47,11 @@ func axesOf(c *cli.Context) ([]string, error) {
 	axes := strings.Split(c.String("minimize"), ",")
 	for _, a := range axes {
 		switch a {
-		case axisCaps, axisReadOnly:
-		case "network", "user", "tmpfs":
+		case axisCaps, axisReadOnly, axisTmpfs:
+		case "network", "user":
 			return nil, usage("verify: --minimize %s: not tried; profgen flags DIR says what a recording shows of it", a)
 		default:
-			return nil, usage("verify: --minimize %q: want caps, readonly or both", a)
+			return nil, usage("verify: --minimize %q: want caps, readonly and tmpfs, or some of them", a)
 		}
 	}
 	switch {
@@ -73,10 +79,15 @@ func bySeverity() []string {
 
 // candidates are what a profile directory grants on the axes, the most severe
 // first.
-func candidates(axes, capabilities []string) []string {
+func candidates(axes []string, plan formats.Plan) []string {
 	var out []string
-	if slices.Contains(axes, axisReadOnly) {
+	if slices.Contains(axes, axisReadOnly) && !plan.ReadOnly {
 		out = append(out, writableRoot)
+	}
+	for _, t := range plan.Tmpfs {
+		if slices.Contains(axes, axisTmpfs) {
+			out = append(out, tmpfsAt(t.Path))
+		}
 	}
 	if !slices.Contains(axes, axisCaps) {
 		return out
@@ -87,7 +98,7 @@ func candidates(axes, capabilities []string) []string {
 		}
 		return len(bySeverity())
 	}
-	sorted := slices.SortedStableFunc(slices.Values(capabilities), func(a, b string) int { return rank(a) - rank(b) })
+	sorted := slices.SortedStableFunc(slices.Values(plan.Capabilities), func(a, b string) int { return rank(a) - rank(b) })
 	return append(out, sorted...)
 }
 
@@ -106,7 +117,7 @@ func (p *prover) minimize(axes []string) error {
 	if err != nil {
 		return err
 	}
-	all := candidates(axes, enforced.Capabilities)
+	all := candidates(axes, enforced.Plan)
 	try := func(_ context.Context, set []string) (verify.Outcome, error) {
 		p.talk.say("with %s", orNone(set))
 		return p.attempt(axes, all, set, enforced)
@@ -141,12 +152,14 @@ func (p *prover) minimize(axes []string) error {
 
 // attempt runs the workload once with a set of the candidates.
 func (p *prover) attempt(axes, all, set []string, enforced profiledir.Enforced) (verify.Outcome, error) {
-	confinement := sandbox.Confinement{Seccomp: enforced.Seccomp, Capabilities: enforced.Capabilities}
+	bounds := boundsOf(enforced.Plan.Run)
+	confinement := sandbox.Confinement{Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, Bounds: bounds}
 	if slices.Contains(axes, axisCaps) {
-		confinement.Capabilities = slices.DeleteFunc(slices.Clone(set), func(name string) bool { return name == writableRoot })
+		confinement.Capabilities = slices.DeleteFunc(slices.Clone(set), func(name string) bool { return !strings.HasPrefix(name, "CAP_") })
 	}
-	if slices.Contains(axes, axisReadOnly) {
-		confinement.ReadOnlyRoot = !slices.Contains(set, writableRoot)
+	bounds.ReadOnly = bounds.ReadOnly || slices.Contains(all, writableRoot) && !slices.Contains(set, writableRoot)
+	if slices.Contains(axes, axisTmpfs) {
+		bounds.Tmpfs = slices.DeleteFunc(bounds.Tmpfs, func(m specs.Mount) bool { return !slices.Contains(set, tmpfsAt(m.Destination)) })
 	}
 	missing := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(set, name) })
 	report, err := p.run(1, enforced.Seccomp, nil, confinement, missing)
@@ -168,6 +181,10 @@ func advice(dir string, c verify.Certificate) []string {
 	var drop, keep, out []string
 	for _, v := range c.Verdicts {
 		switch {
+		case strings.HasPrefix(v.Name, "tmpfs "):
+			if !v.Kept {
+				out = append(out, "leave out --"+strings.Replace(v.Name, " ", "=", 1))
+			}
 		case v.Name == writableRoot && !v.Kept:
 			out = append(out, "run it with --read-only")
 		case v.Name == writableRoot:

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/profgen/profgen/gen"
-	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/seccomp"
 	"github.com/profgen/profgen/internal/profiledir"
@@ -124,14 +123,11 @@ func without(t *testing.T, dir, entry string) string {
 		t.Fatal(err)
 	}
 	if strings.HasPrefix(entry, "CAP_") {
-		rewrite(t, filepath.Join(less, gen.CapabilitiesFile), func(text []byte) []byte {
-			names, err := caps.ParseSet(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kept := slices.DeleteFunc(names, func(n string) bool { return n == entry })
-			return []byte(strings.Join(kept, "\n") + "\n")
-		})
+		enforced, err := profiledir.Load(less)
+		if err != nil {
+			t.Fatal(err)
+		}
+		grant(t, less, slices.DeleteFunc(enforced.Capabilities, func(n string) bool { return n == entry }))
 		return less
 	}
 	rewrite(t, filepath.Join(less, gen.SeccompFile), func(text []byte) []byte {
@@ -150,6 +146,24 @@ func without(t *testing.T, dir, entry string) string {
 		return out
 	})
 	return less
+}
+
+// grant makes a profile directory grant these capabilities and no others.
+func grant(t *testing.T, dir string, set []string) {
+	t.Helper()
+	rewrite(t, filepath.Join(dir, gen.CapabilitiesFile), func([]byte) []byte { return []byte(strings.Join(append(slices.Clone(set), ""), "\n")) })
+	rewrite(t, filepath.Join(dir, gen.PlanFile), func(text []byte) []byte {
+		var plan map[string]any
+		if err := json.Unmarshal(text, &plan); err != nil {
+			t.Fatal(err)
+		}
+		plan["capabilities"] = append([]string{}, set...)
+		out, err := json.Marshal(plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	})
 }
 
 func rewrite(t *testing.T, name string, change func([]byte) []byte) {
@@ -305,7 +319,7 @@ func smallestPassing(t *testing.T, dir string, all []string, args []string) [][]
 					continue sets
 				}
 			}
-			rewrite(t, filepath.Join(dir, gen.CapabilitiesFile), func([]byte) []byte { return []byte(strings.Join(append(set, ""), "\n")) })
+			grant(t, dir, set)
 			_, report, _ := profgenIn(t, append([]string{"verify", dir, "--json"}, args...)...)
 			var r proof
 			if err := json.Unmarshal([]byte(report), &r); err != nil {

@@ -22,7 +22,7 @@ import (
 
 func verifyCommand() *cli.Command {
 	flags := append(append(containerFlags(), driveFlags()...), probeFlags()...)
-	flags = append(flags,
+	flags = append(flags, allowOtherFlag(),
 		&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20},
 		&cli.BoolFlag{Name: "heal", Usage: "take what was refused for needed, make the files anew, and go on until nothing is"},
 		&cli.BoolFlag{Name: "json", Usage: "print the report as JSON"})
@@ -30,9 +30,9 @@ func verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "run the workload under its profile and report what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] [--heal] --check CMD [-- ARGS...]",
-		Description: "Runs the container with the seccomp profile and the capabilities of DIR and with\n" +
-			"no-new-privileges, and with its AppArmor profile where the kernel has AppArmor, N times. Every\n" +
-			"refusal is told with its arguments, what it answered, the phase, the program, and where in it.\n" +
+		Description: "Runs the container with the seccomp profile, the capabilities, the limits and all else that\n" +
+			"DIR says, with no-new-privileges, and with the AppArmor profile where the kernel has AppArmor,\n" +
+			"N times. Every refusal is told with its arguments, what it answered, the phase, the program, and where in it.\n" +
 			"Exits 3 if anything was refused or a run failed. The image's HEALTHCHECK, and what --exec-check\n" +
 			"names, is exec'd into it and has to succeed.\n\n" +
 			"--heal adds the refusals to the evidence of DIR: give the options that DIR was generated with.\n" +
@@ -95,12 +95,19 @@ type prover struct {
 }
 
 func newProver(c *cli.Context, dir string) (*prover, error) {
-	if _, err := profiledir.Load(dir); err != nil { // before anything is unpacked
+	enforced, err := profiledir.Load(dir) // before anything is unpacked
+	if err != nil {
 		return nil, err
 	}
 	template, err := newContainer(c, sandbox.Confinement{})
 	if err != nil {
 		return nil, err
+	}
+	if template.Image != nil {
+		if err := trust(c, dir, enforced.Plan.Image, knownImage(template.Image)); err != nil {
+			closeImage(template)
+			return nil, err
+		}
 	}
 	template.Args, template.Stdio = c.Args().Tail(), sandbox.Talk()
 	p := &prover{c: c, dir: dir, template: template, talk: newTalk(c.App.ErrWriter)}
@@ -144,7 +151,8 @@ func (p *prover) prove(runs int) (_ verify.Report, err error) {
 		return verify.Report{}, err
 	}
 	return p.run(runs, enforced.Seccomp, armor, sandbox.Confinement{
-		Seccomp: enforced.Seccomp, Capabilities: enforced.Capabilities, AppArmor: armor.name,
+		Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, AppArmor: armor.name,
+		Bounds: boundsOf(enforced.Plan.Run),
 	}, granted)
 }
 

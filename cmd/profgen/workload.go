@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ func containerFlags() []cli.Flag {
 		&cli.StringFlag{Name: "image", Usage: "run the image `REF`"},
 		&cli.StringFlag{Name: "bundle", Usage: "run the OCI bundle in folder `DIR`"},
 		&cli.StringFlag{Name: "platform", Usage: "run the image for `OS/ARCH`", DefaultText: "this machine's"},
+		&cli.StringFlag{Name: "user", Usage: "start it as `UID[:GID]` instead of the image's user"},
 		&cli.StringFlag{Name: "runtime", Usage: "run containers with `NAME` (default: runc, or else crun)"},
 		&cli.StringFlag{Name: "network", Usage: "give the container a `NETWORK`: private, with no way out, or host", Value: "private"},
 		&cli.StringSliceFlag{Name: "publish", Aliases: []string{"p"}, Usage: "reach port CONTAINER at 127.0.0.1:HOST: `HOST:CONTAINER`"},
@@ -77,16 +79,33 @@ func newContainer(c *cli.Context, confinement sandbox.Confinement) (*sandbox.Con
 	ct.Published = func(p sandbox.Port, at net.Addr) {
 		fmt.Fprintf(c.App.ErrWriter, "port %d is at %s\n", p.Container, at)
 	}
-	if c.IsSet("image") {
-		platform, err := image.ParsePlatform(c.String("platform"))
-		if err != nil {
-			return nil, usage("%w", err)
+	if user := c.String("user"); user != "" {
+		if !userForm.MatchString(user) {
+			return nil, usage("--user %s: want UID or UID:GID, in numbers", user)
 		}
-		if ct.Image, err = image.Open(c.Context, c.String("image"), platform); err != nil {
+		if ct.Confinement.Bounds == nil {
+			ct.Confinement.Bounds = &sandbox.Bounds{}
+		}
+		ct.Confinement.Bounds.User = user
+	}
+	if c.IsSet("image") {
+		if ct.Image, err = openImage(c, c.String("image")); err != nil {
 			return nil, err
 		}
 	}
 	return ct, nil
+}
+
+var userForm = regexp.MustCompile(`^\d{1,9}(:\d{1,9})?$`)
+
+// openImage opens the image that ref names, for the platform that the flags ask
+// for.
+func openImage(c *cli.Context, ref string) (*image.Image, error) {
+	platform, err := image.ParsePlatform(c.String("platform"))
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	return image.Open(c.Context, ref, platform)
 }
 
 // checker returns the check that the flags ask for, run by shell; nil if none.
@@ -155,9 +174,17 @@ func subjectOf(ct *sandbox.Container) (evidence.Subject, error) {
 		if len(ct.Args) > 0 {
 			argv = ct.Args
 		}
-		return evidence.Subject{Argv: argv, User: user}, err
+		return as(ct, evidence.Subject{Argv: argv, User: user}), err
 	}
-	return imageSubject(ct.Image, ct.Args), nil
+	return as(ct, imageSubject(ct.Image, ct.Args)), nil
+}
+
+// as is the subject with the user that it is started as instead of its own.
+func as(ct *sandbox.Container, s evidence.Subject) evidence.Subject {
+	if b := ct.Confinement.Bounds; b != nil && b.User != "" {
+		s.User = b.User
+	}
+	return s
 }
 
 // imageSubject is what evidence says of an image that is given args.

@@ -28,7 +28,7 @@ func variable(p policy.Piece) (Variable, error) {
 	case policy.Digits:
 		return Variable{"int", number(intDigits)}, nil
 	case policy.Hex:
-		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9a-f]", len(p.Text))}, nil
+		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9A-Fa-f]", len(p.Text))}, nil
 	case policy.Random:
 		return Variable{fmt.Sprintf("rand%d", len(p.Text)), strings.Repeat("[0-9A-Za-z]", len(p.Text))}, nil
 	}

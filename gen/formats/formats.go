@@ -25,8 +25,6 @@ import (
 type Input struct {
 	Plan    Plan
 	Seccomp *specs.LinuxSeccomp
-	// SeccompJSON is the same as a file.
-	SeccompJSON []byte
 }
 
 // Options are the user's say in a document.
@@ -204,7 +202,7 @@ func (d *document) warnLost() {
 // a warning, if there is none.
 func (d *document) pinned() (ref string, ok bool) {
 	i := d.Plan.Image
-	name := repository(i.Reference)
+	name := Repository(i.Reference)
 	switch {
 	case i.Digest != "" && imageName.MatchString(name):
 		return name + "@" + i.Digest, true

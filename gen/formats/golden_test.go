@@ -75,7 +75,7 @@ func inputOf(t *testing.T, ar *txtar.Archive) formats.Input {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return formats.Input{Plan: plan, Seccomp: spec, SeccompJSON: ar.Files[1].Data}
+	return formats.Input{Plan: plan, Seccomp: spec}
 }
 
 // render is the document of a format, which there has to be.

@@ -99,6 +99,7 @@ func TestWarnings(t *testing.T) {
 		{"kubernetes", "image-not-pinned", func(p *formats.Plan) {
 			p.Image = policy.Image{Reference: "app.tar", ConfigDigest: "sha256:" + strings.Repeat("b", 64)}
 		}},
+		{"quadlet", "image-not-pinned", func(p *formats.Plan) { p.Image.Reference = "rootfs" }},
 		{"kubernetes", "kubernetes-tmpfs", parts["tmpfs"]},
 		{"kubernetes", "kubernetes-volumes", parts["volumes"]},
 		{"kubernetes", "kubernetes-network", parts["network"]},
@@ -122,8 +123,9 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 	in := inputOf(t, documents(t)["server.txtar"])
+	in.Plan.Image = policy.Image{}
 	for format, codes := range map[string][]string{
-		"compose": {"compose-adds"}, "labels": {"labels-trust"}, "lxc": {"lxc-seccomp"}, "landlock": {"landlock-files", "landlock-network"},
+		"compose": {"compose-adds"}, "quadlet": {"image-missing"}, "labels": {"labels-trust"}, "lxc": {"lxc-seccomp"}, "landlock": {"landlock-files", "landlock-network"},
 		"spo-seccomp": {"spo-default-errno", "profile-only"}, "spo-apparmor": {"spo-apparmor-abstract", "spo-apparmor-files", "profile-only"},
 		"systemd": {"systemd-arguments", "systemd-errno"}, "lxc-seccomp": {"profile-only"},
 	} {

@@ -43,6 +43,9 @@ func renderQuadlet(d *document) error {
 	d.line("[Container]")
 	if ref, ok := d.pinned(); ok {
 		d.line("Image=%s", ref)
+	} else {
+		d.line("# Image= is left to you.")
+		d.warn("image-missing", "Quadlet refuses a unit without Image=, and no image is known by its digest")
 	}
 	d.line("DropCapability=all")
 	for _, c := range d.Plan.Capabilities {

@@ -66,22 +66,22 @@ func (n Name) text(s string) Name {
 func (n Name) class(c Class, s string) Name { return append(n, Piece{Text: s, Class: c}) }
 
 // What looks made up in the name of a file that the workload made: a UUID, a
-// digest, a number that stands apart (temp-17.rdb, #1234 of an unnamed file) or is
+// digest or another long number in hexadecimal (a segment of PostgreSQL's log), a number that stands apart (temp-17.rdb, #1234 of an unnamed file) or is
 // long, and what mkstemp(3) makes of XXXXXX.
 var (
-	uuidOrDigest = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}`)
-	manyDigits   = regexp.MustCompile(`[0-9]{6,}`)
-	anyDigits    = regexp.MustCompile(`[0-9]+`)
-	apart        = regexp.MustCompile(`(?:^|[#._-])[0-9]+(?:$|[._-])`)
-	tail         = regexp.MustCompile(`[A-Za-z0-9]{6,12}$`)
+	longHex    = regexp.MustCompile(`[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{21,}`)
+	manyDigits = regexp.MustCompile(`[0-9]{6,}`)
+	anyDigits  = regexp.MustCompile(`[0-9]+`)
+	apart      = regexp.MustCompile(`(?:^|[#._-])[0-9]+(?:$|[._-])`)
+	tail       = regexp.MustCompile(`[A-Za-z0-9]{6,12}$`)
 )
 
 // classify splits one component of the name of a file that the workload made. If
 // volatile, any digits in it are taken to be others the next time.
 func classify(component string, volatile bool) Name {
 	switch {
-	case uuidOrDigest.MatchString(component):
-		return split(component, uuidOrDigest, hexPieces)
+	case longHex.MatchString(component):
+		return split(component, longHex, hexPieces)
 	case apart.MatchString(component), volatile && anyDigits.MatchString(component):
 		return split(component, anyDigits, digits)
 	case manyDigits.MatchString(component):

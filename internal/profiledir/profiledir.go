@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/profgen/profgen/gen"
+	"github.com/profgen/profgen/gen/attest"
 	"github.com/profgen/profgen/gen/caps"
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/formats"
@@ -147,24 +148,43 @@ func Flags(dir string, withoutAppArmor bool) ([]string, error) {
 
 // Input reads what every format is rendered from.
 func Input(dir string) (formats.Input, error) {
+	enforced, err := Load(dir)
+	return formats.Input{Plan: enforced.Plan, Seccomp: enforced.Seccomp}, err
+}
+
+// readPlan reads how a container is started, which has to be of one piece with
+// the capabilities.
+func readPlan(dir string, capabilities []string) (formats.Plan, error) {
 	name := filepath.Join(dir, gen.PlanFile)
 	file, err := read(name)
 	if err != nil {
-		return formats.Input{}, err
+		return formats.Plan{}, err
 	}
 	plan, err := formats.DecodePlan(file)
 	if err != nil {
-		return formats.Input{}, fmt.Errorf("read %s: %w", name, err)
+		return formats.Plan{}, fmt.Errorf("read %s: %w", name, err)
 	}
-	enforced, err := Load(dir)
-	if err != nil {
-		return formats.Input{}, err
+	if !slices.Equal(plan.Capabilities, capabilities) {
+		return formats.Plan{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
 	}
-	if !slices.Equal(plan.Capabilities, enforced.Capabilities) {
-		return formats.Input{}, fmt.Errorf("%s and %s in %s name different capabilities: profgen generate makes them anew", gen.PlanFile, gen.CapabilitiesFile, dir)
+	return plan, nil
+}
+
+// Files reads every file of a profile directory that profgen makes and that is
+// there.
+func Files(dir string) ([]attest.File, error) {
+	var out []attest.File
+	for _, name := range []string{EvidenceFile, gen.SeccompFile, gen.AppArmorFile, gen.CapabilitiesFile, gen.FlagsFile, gen.PlanFile} {
+		content, err := read(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, attest.File{Name: name, Bytes: content})
+		}
 	}
-	filter, err := read(filepath.Join(dir, gen.SeccompFile))
-	return formats.Input{Plan: plan, Seccomp: enforced.Seccomp, SeccompJSON: filter}, err
+	return out, nil
 }
 
 // Enforced is what a profile directory confines a container by.
@@ -172,6 +192,7 @@ type Enforced struct {
 	Seccomp      *specs.LinuxSeccomp
 	Capabilities []string // never nil
 	AppArmor     []byte   // the text of the AppArmor profile
+	Plan         formats.Plan
 }
 
 // Load reads what a profile directory confines a container by.
@@ -196,7 +217,11 @@ func Load(dir string) (Enforced, error) {
 	if err != nil {
 		return Enforced{}, err
 	}
-	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy}, nil
+	plan, err := readPlan(dir, names)
+	if err != nil {
+		return Enforced{}, err
+	}
+	return Enforced{Seccomp: spec, Capabilities: names, AppArmor: policy, Plan: plan}, nil
 }
 
 // Review is what a profile directory has to be reviewed, as text; nil for a file

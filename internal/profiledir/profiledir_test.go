@@ -1,6 +1,7 @@
 package profiledir_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -109,6 +110,14 @@ func TestNoEvidenceYet(t *testing.T) {
 func TestNoCapabilityIsASet(t *testing.T) {
 	dir := generated(t)
 	if err := os.WriteFile(filepath.Join(dir, gen.CapabilitiesFile), []byte("# none\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, gen.PlanFile)
+	plan, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, bytes.ReplaceAll(plan, []byte("\n\t\t\"CAP_CHOWN\"\n\t"), nil), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	enforced, err := profiledir.Load(dir)

@@ -23,9 +23,7 @@ type Confinement struct {
 	// AppArmor names the profile that binds the container, which has to be in force.
 	// "" leaves a bundle its own; an image has none of its own.
 	AppArmor string
-	// ReadOnlyRoot keeps the container from changing its root file system; mounts
-	// of its own are as they are.
-	ReadOnlyRoot bool
+	Bounds   *Bounds // nil sets none
 }
 
 // bounding returns the bounding set, where own is the container's own one.
@@ -112,7 +110,7 @@ func newSpec(cfg image.Config, p process, rootfs string, c Confinement, hostNetw
 	return &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: "profgen",
-		Root:     &specs.Root{Path: rootfs, Readonly: c.ReadOnlyRoot},
+		Root:     &specs.Root{Path: rootfs},
 		Process: &specs.Process{
 			Args: p.argv, Env: env, Cwd: path.Join("/", cmp.Or(cfg.WorkingDir, "/")),
 			User:            specs.User{UID: p.uid, GID: p.gid, AdditionalGids: p.groups},

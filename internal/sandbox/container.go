@@ -167,6 +167,9 @@ func (c *Container) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.Confinement.Bounds.apply(spec); err != nil {
+		return err
+	}
 	config, err := json.Marshal(spec)
 	if err != nil {
 		return fmt.Errorf("write config.json: %w", err)
@@ -197,6 +200,20 @@ func (c *Container) fromImage(ctx context.Context) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	users := root // an overlay is mounted later, and elsewhere
+	if c.Root != nil {
+		users = c.Root.dir
+	}
+	files, err := c.hostFiles()
+	if err != nil {
+		return nil, err
+	}
+	return c.specOf(root, users, files)
+}
+
+// specOf is the configuration of a container whose root file system is in the
+// folder root, with the names of users that are in the folder users.
+func (c *Container) specOf(root, users string, files []specs.Mount) (*specs.Spec, error) {
 	cfg := c.Image.Config()
 	if c.StopSignal == "" {
 		c.StopSignal = cfg.StopSignal
@@ -205,18 +222,21 @@ func (c *Container) fromImage(ctx context.Context) (*specs.Spec, error) {
 	if len(p.argv) == 0 {
 		return nil, fmt.Errorf("image %s names no program to run: give one after --", c.Image.Reference())
 	}
-	users := root // an overlay is mounted later, and elsewhere
-	if c.Root != nil {
-		users = c.Root.dir
-	}
+	var err error
 	if p.uid, p.gid, p.groups, err = rootfs.User(users, cfg.User); err != nil {
 		return nil, err
 	}
-	files, err := c.hostFiles()
+	return newSpec(cfg, p, root, c.Confinement, c.HostNetwork, files), nil
+}
+
+// Config is the runtime configuration that a container of an unpacked image is
+// started with, whose root file system is in the folder rootfs beside it.
+func (c *Container) Config() (*specs.Spec, error) {
+	spec, err := c.specOf("rootfs", c.Root.dir, nil)
 	if err != nil {
 		return nil, err
 	}
-	return newSpec(cfg, p, root, c.Confinement, c.HostNetwork, files), nil
+	return spec, c.Confinement.Bounds.apply(spec)
 }
 
 // unpack returns the folder of the container's root file system.
@@ -288,9 +308,6 @@ func (c *Container) fromBundle() (*specs.Spec, error) {
 	}
 	if len(c.Args) > 0 {
 		spec.Process.Args = c.Args
-	}
-	if spec.Root != nil && c.Confinement.ReadOnlyRoot {
-		spec.Root.Readonly = true
 	}
 	spec.Linux.Seccomp = c.Confinement.Seccomp
 	spec.Process.Capabilities = c.Confinement.narrow(spec.Process.User.UID, spec.Process.Capabilities)
