@@ -41,7 +41,7 @@ gen/formats:                gen/caps gen/policy internal/abi | yaml | compose-go
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
-gen/apparmor:               gen/evidence gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax sys
+gen/apparmor:               gen/apparmor/syntax gen/evidence gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/auditlog:   gen/evidence internal/abi | | sys

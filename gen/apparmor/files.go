@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/policy"
 )
@@ -55,7 +56,7 @@ func variables(p policy.Policy) ([]Variable, error) {
 // run under this same profile too: a change of profile fails with no-new-privileges.
 func files(p policy.Policy, m Mode) ([]Group, error) {
 	if !p.Files.Confined {
-		g := Group{"Files: all, except for what is denied below.", []Rule{File{}}}
+		g := Group{"Files: all, except for what is denied below.", []syntax.Item{syntax.FileRule{}}}
 		if m == Complain {
 			g.Comment = "Files: all."
 		}
@@ -94,23 +95,27 @@ func groupOf(r policy.FileRule) int {
 }
 
 // fileRules returns the rules that say r: a hard link has one of its own.
-func fileRules(r policy.FileRule) ([]Rule, error) {
+func fileRules(r policy.FileRule) ([]syntax.Item, error) {
 	name, err := pattern(r.Name)
 	if err != nil {
 		return nil, err
 	}
-	var out []Rule
+	var out []syntax.Item
 	perms := strings.ReplaceAll(r.Perms, "x", "ix")
 	if strings.Contains(perms, "l") {
 		target, err := QuotePath(r.Target)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Link{name, target})
+		out = append(out, syntax.Link{Name: name, Target: target})
 		perms = strings.ReplaceAll(perms, "l", "")
 	}
 	if perms != "" {
-		out = append(out, File{Path: name, Access: perms, Owner: r.Owner})
+		var q syntax.Qualifiers
+		if r.Owner {
+			q.Who = "owner"
+		}
+		out = append(out, file(q, name, perms))
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/policy"
 )
 
@@ -22,11 +23,11 @@ import (
 // Where files are confined, no rule reaches what these would refuse but one that
 // the recording asks for.
 func hardening(p policy.Policy) []Group {
-	denied := kernelDenied(p)
+	ways := kernelDenied(p)
 	if p.Files.Confined {
-		return denied
+		return ways
 	}
-	return append(denied, []Group{
+	return append(ways, []Group{
 		{"Denied: writing to /proc, but for processes' own files and sys/kernel/shm*.", denyFiles("w",
 			"@{PROC}/*",
 			"@{PROC}/{[^1-9s/]*,s,s[^y/]*,sy,sy[^s/]*,sys[^/]*}/**",
@@ -51,13 +52,13 @@ func hardening(p policy.Policy) []Group {
 
 // kernelDenied refuses ways to the kernel that no file has.
 func kernelDenied(p policy.Policy) []Group {
-	var rules []Rule
+	var rules []syntax.Item
 	var what []string
 	if len(p.Mounts) == 0 {
-		rules, what = append(rules, Deny{Mount{}}), append(what, "mounting")
+		rules, what = append(rules, syntax.Rule{Qualifiers: denied, Kind: "mount"}), append(what, "mounting")
 	}
 	if !slices.ContainsFunc(p.Network, func(n policy.Network) bool { return n.Family == "alg" }) {
-		rules, what = append(rules, Deny{Network{Family: "alg"}}), append(what, "the kernel's crypto sockets (CVE-2026-31431)")
+		rules, what = append(rules, network(denied, "alg", "")), append(what, "the kernel's crypto sockets (CVE-2026-31431)")
 	}
 	if len(rules) == 0 {
 		return nil
@@ -65,10 +66,10 @@ func kernelDenied(p policy.Policy) []Group {
 	return []Group{{"Denied: " + strings.Join(what, ", and ") + ".", rules}}
 }
 
-func denyFiles(access string, paths ...string) []Rule {
-	var out []Rule
+func denyFiles(access string, paths ...string) []syntax.Item {
+	var out []syntax.Item
 	for _, p := range paths {
-		out = append(out, Deny{File{Path: p, Access: access}})
+		out = append(out, file(denied, p, access))
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/policy"
 )
 
@@ -20,16 +21,16 @@ func mountRules(p policy.Policy) (Group, error) {
 		if err != nil {
 			return Group{}, err
 		}
-		var r Rule
+		var r syntax.Item
 		switch m.Op {
 		case "mount":
-			r = Mount{FSType: m.FSType, Options: mountOptions(m.Flags), Source: source, Target: target}
+			r = mount(m.FSType, mountOptions(m.Flags), source, target)
 		case "umount":
-			r = Umount{target}
+			r = umount(target)
 		case "pivot_root":
-			r = PivotRoot{source, target}
+			r = pivotRoot(source, target)
 		default: // of the newer calls the kernel asks for the whole of it
-			r = Mount{Target: target}
+			r = mount("", nil, "", target)
 		}
 		g.Rules = append(g.Rules, r)
 	}
