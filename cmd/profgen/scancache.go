@@ -90,5 +90,5 @@ func forScan() {
 	unix.Madvise(b, unix.MADV_HUGEPAGE) // a kernel without large pages has small ones
 	runtime.KeepAlive(b)
 	debug.SetGCPercent(60) // a large image has little to spare: most of what is found out is kept
-	runtime.GC() // b is free memory of the heap from here on
+	runtime.GC()           // b is free memory of the heap from here on
 }
