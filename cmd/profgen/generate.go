@@ -97,7 +97,7 @@ func generate(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, error) 
 // generateProved makes the files of dir from set. Before any of them is written
 // the seccomp filter has given every answer that it was to give.
 func generateProved(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, verify.Evaluation, error) {
-	bundle, err := gen.Generate(set, generateOptions(c))
+	bundle, err := generateOnly(c, set)
 	if errors.Is(err, gen.ErrIncomplete) {
 		return gen.Bundle{}, verify.Evaluation{}, fmt.Errorf("%w\nprofgen: hint: %s", err, cure(set))
 	}
@@ -112,6 +112,11 @@ func generateProved(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, v
 		return gen.Bundle{}, verify.Evaluation{}, err
 	}
 	return bundle, proof, profiledir.SaveBundle(dir, bundle)
+}
+
+// generateOnly makes the files, and writes none.
+func generateOnly(c *cli.Context, set evidence.Set) (gen.Bundle, error) {
+	return gen.Generate(set, generateOptions(c))
 }
 
 // prove has the filter of a bundle answer, and notes what a libseccomp as old as

@@ -87,7 +87,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			recordCommand(), scanCommand(), importCommand(), hookCommand(), mergeCommand(),
-			generateCommand(), verifyCommand(), runCommand(), whyCommand(), diffCommand(), lintCommand(), flagsCommand(), attestCommand(), fmtCommand(), doctorCommand(),
+			generateCommand(), verifyCommand(), runCommand(), whyCommand(), coverageCommand(), diffCommand(), lintCommand(), convertCommand(),
+			flagsCommand(), attestCommand(), fmtCommand(), doctorCommand(),
 		},
 		// Errors are printed in one place, and nothing but main exits.
 		ExitErrHandler: func(*cli.Context, error) {},
