@@ -88,7 +88,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			recordCommand(), scanCommand(), importCommand(), hookCommand(), mergeCommand(),
 			generateCommand(), verifyCommand(), runCommand(), whyCommand(), coverageCommand(), diffCommand(), lintCommand(), convertCommand(),
-			flagsCommand(), attestCommand(), fmtCommand(), doctorCommand(),
+			flagsCommand(), reportCommand(), attestCommand(), fmtCommand(), doctorCommand(), completionCommand(),
 		},
 		// Errors are printed in one place, and nothing but main exits.
 		ExitErrHandler: func(*cli.Context, error) {},

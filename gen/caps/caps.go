@@ -41,6 +41,10 @@ type Options struct {
 	// WithoutAppArmor leaves the AppArmor profile out, for hosts that have no
 	// AppArmor: podman refuses to start a container there if one is named.
 	WithoutAppArmor bool
+
+	// Docker makes the flags docker's alone, where podman has none that says as
+	// much.
+	Docker bool
 }
 
 // Flags returns the arguments that run a container under p, in a fixed order:
@@ -77,7 +81,7 @@ func Flags(p policy.Policy, o Options) ([]string, error) {
 		}
 		flags = append(flags, appArmorFlag+p.Name)
 	}
-	run, err := RunFlags(p.Run)
+	run, err := RunFlags(p.Run, o.Docker)
 	if err != nil {
 		return nil, err
 	}

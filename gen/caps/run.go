@@ -11,9 +11,11 @@ import (
 // namespaces, limits, user and file systems, in a fixed order. A path that is
 // not one shell word is an error.
 //
-// Each flag means the same to docker and podman. A container that gets a network
-// is given the engine's own: which ports to publish is for the user to say.
-func RunFlags(r policy.Run) ([]string, error) {
+// Each flag means the same to docker and podman, unless they are docker's alone:
+// podman knows no owner of a tmpfs, so that everybody may write to it. A container
+// that gets a network is given the engine's own: which ports to publish is for
+// the user to say.
+func RunFlags(r policy.Run, docker bool) ([]string, error) {
 	var flags []string
 	if r.Network == policy.NoNetwork {
 		flags = append(flags, "--network=none")
@@ -35,6 +37,9 @@ func RunFlags(r policy.Run) ([]string, error) {
 		flags = append(flags, "--read-only")
 	}
 	for _, t := range r.Tmpfs {
+		if !docker {
+			t = Ownerless(t)
+		}
 		flags = append(flags, "--tmpfs="+t.Path+":"+strings.Join(TmpfsOptions(t), ","))
 	}
 	for _, v := range r.Volumes {
@@ -63,6 +68,14 @@ func limitFlags(r policy.Run) []string {
 		flags = append(flags, "--shm-size="+Bytes(n))
 	}
 	return flags
+}
+
+// Ownerless is a tmpfs for who cannot give it to a user: all may write to it.
+func Ownerless(t policy.Tmpfs) policy.Tmpfs {
+	if t.UID > 0 || t.GID > 0 {
+		t.UID, t.GID, t.Mode = 0, 0, 0o1777
+	}
+	return t
 }
 
 // TmpfsOptions are the mount options of a tmpfs, as docker, podman and mount(8)

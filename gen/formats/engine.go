@@ -30,10 +30,10 @@ func without(parts ...part) []part {
 	return slices.DeleteFunc(slices.Clone(everything), func(p part) bool { return slices.Contains(parts, p) })
 }
 
-// flags are the arguments of docker run and podman run.
-func (d *document) flags() ([]string, error) {
+// flags are the arguments of docker run or podman run.
+func (d *document) flags(docker bool) ([]string, error) {
 	p := policy.Policy{Name: d.Plan.Profile, Capabilities: d.Plan.Capabilities, Run: d.Plan.Run}
-	return caps.Flags(p, caps.Options{SeccompPath: d.seccompPath("seccomp.json"), WithoutAppArmor: d.WithoutAppArmor})
+	return caps.Flags(p, caps.Options{SeccompPath: d.seccompPath("seccomp.json"), WithoutAppArmor: d.WithoutAppArmor, Docker: docker})
 }
 
 // renderDocker leaves CAP_NET_BIND_SERVICE out: in a network namespace of its
@@ -42,7 +42,7 @@ func (d *document) flags() ([]string, error) {
 func renderDocker(d *document) error {
 	d.dropBind()
 	d.warnNonRoot()
-	flags, err := d.flags()
+	flags, err := d.flags(true)
 	for _, f := range flags {
 		d.line("%s", f)
 	}
@@ -67,7 +67,7 @@ func renderScript(d *document) error {
 	const here = "profgen-script-folder" // in the place of what only the script knows
 	usual := d.SeccompPath
 	d.SeccompPath = here
-	flags, err := d.flags()
+	flags, err := d.flags(true)
 	if err != nil {
 		return err
 	}

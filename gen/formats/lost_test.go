@@ -100,6 +100,8 @@ func TestWarnings(t *testing.T) {
 			p.Image = policy.Image{Reference: "app.tar", ConfigDigest: "sha256:" + strings.Repeat("b", 64)}
 		}},
 		{"quadlet", "image-not-pinned", func(p *formats.Plan) { p.Image.Reference = "rootfs" }},
+		{"podman", "podman-tmpfs", parts["tmpfs"]},
+		{"quadlet", "podman-tmpfs", parts["tmpfs"]},
 		{"kubernetes", "kubernetes-tmpfs", parts["tmpfs"]},
 		{"kubernetes", "kubernetes-volumes", parts["volumes"]},
 		{"kubernetes", "kubernetes-network", parts["network"]},

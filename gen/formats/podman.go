@@ -18,7 +18,8 @@ func podmanFormats() []format {
 }
 
 func renderPodman(d *document) error {
-	flags, err := d.flags()
+	d.warnTmpfs()
+	flags, err := d.flags(false)
 	for _, f := range flags {
 		d.line("%s", f)
 		if f == "--read-only" {
@@ -31,11 +32,21 @@ func renderPodman(d *document) error {
 	return err
 }
 
+// warnTmpfs warns that podman cannot give a tmpfs to a user.
+func (d *document) warnTmpfs() {
+	for _, t := range d.Plan.Tmpfs {
+		if t != caps.Ownerless(t) {
+			d.warn("podman-tmpfs", "podman cannot give the tmpfs %s to a user: everybody in the container may write to it", t.Path)
+		}
+	}
+}
+
 // renderQuadlet writes a unit for Podman's systemd generator. What keys of
 // their own came late to Quadlet is given in PodmanArgs, which every version
 // passes on: PidsLimit and ShmSize came with 4.7, Memory and AppArmor with 5.
 func renderQuadlet(d *document) error {
 	r := d.Plan.Run
+	d.warnTmpfs()
 	for _, l := range d.header() {
 		d.line("# %s", l)
 	}
@@ -72,7 +83,7 @@ func renderQuadlet(d *document) error {
 		d.line("ReadOnly=true\nReadOnlyTmpfs=false")
 	}
 	for _, t := range r.Tmpfs {
-		d.line("Tmpfs=%s:%s", t.Path, strings.Join(caps.TmpfsOptions(t), ","))
+		d.line("Tmpfs=%s:%s", t.Path, strings.Join(caps.TmpfsOptions(caps.Ownerless(t)), ","))
 	}
 	for _, v := range r.Volumes {
 		d.line("Volume=%s", v)
