@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 IMAGES := .cache/images
 FUZZTIME := 10s
+KERNELS := 6.1 6.12
 SCRIPTS := $(wildcard scripts/*) testdata/images/build.sh .ci/run
 
 .DEFAULT_GOAL := help
@@ -22,12 +23,14 @@ demo: build ## record an nginx image, make its profile, and run it under that
 test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
 	scripts/install-missing test engines
 	scripts/apparmor-corpus .cache/apparmor
+	scripts/arm64-programs .cache/arm64
 	testdata/images/build.sh $(IMAGES) $(patsubst testdata/images/recipes/%.sh,%,$(wildcard testdata/images/recipes/*.sh))
 	go test -count=1 -timeout 50m $(TESTFLAGS) ./...
 
-test-vm: ## run what takes AppArmor or another kernel, under stock Debian kernels in qemu (KERNELS='6.1 6.12')
-	scripts/install-missing vm
-	testdata/images/build.sh $(IMAGES) nginx redis postgres
+test-vm: ## run what takes AppArmor or another kernel, under stock Debian kernels in qemu (KERNELS=6.1)
+	scripts/install-missing vm engines
+	testdata/images/build.sh $(IMAGES) redis postgres
+	ARCHIVES=1 testdata/images/build.sh $(IMAGES) nginx
 	scripts/test-vm $(KERNELS)
 
 lint: ## gofmt, vet, shellcheck, staticcheck, govulncheck

@@ -23,7 +23,7 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/attest gen/caps gen/convert gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sh sys term | gen/apparmor/access internal/image/imagetest
+cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/attest gen/caps gen/convert gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/runconfig gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sh sys term | gen/apparmor/access internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
 internal/profiledir:        gen gen/attest gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
@@ -31,7 +31,8 @@ internal/profiledir:        gen gen/attest gen/caps gen/evidence gen/formats gen
 gen/convert:                gen/seccomp | yaml | internal/abi
 gen/diff:                   gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi | | profiles
 gen/lint:                   gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi profiles | | gen gen/evidence
-gen/attest:                 gen/evidence gen/formats | | gen/policy internal/abi in-toto protobuf
+gen/attest:                 gen/evidence gen/formats | | gen/policy in-toto internal/abi protobuf
+
 gen:                        gen/apparmor gen/apparmor/access gen/apparmor/syntax gen/caps gen/evidence gen/formats gen/policy gen/seccomp internal/abi profiles | |
 internal/verify:            gen/evidence gen/policy gen/seccomp internal/abi internal/record internal/scmp | sys | internal/record/recordtest
 
@@ -53,6 +54,7 @@ gen/policy:                 gen/evidence internal/abi | |
 internal/record:            gen/evidence internal/abi | | internal/record/recordtest
 internal/sandbox:           gen/evidence internal/abi internal/host internal/image internal/sandbox/rootfs | moby-user sys |
 
+gen/runconfig:              gen/findings | sh yaml3 | gen/formats gen/policy
 gen/apparmor/access:        gen/apparmor/aare gen/apparmor/syntax | |
 gen/evidence:               internal/abi | |
 internal/scan/link:         internal/elfx | | internal/image
@@ -103,11 +105,12 @@ protobuf        google.golang.org/protobuf
 renameio        github.com/google/renameio/v2
 runtime-spec    github.com/opencontainers/runtime-spec
 securejoin      github.com/cyphar/filepath-securejoin
-sh              mvdan.cc/sh/v3/syntax
+sh              mvdan.cc/sh/v3
 sys             golang.org/x/sys/unix
 term            golang.org/x/term
 umoci           github.com/opencontainers/umoci
 yaml            sigs.k8s.io/yaml
+yaml3           go.yaml.in/yaml/v3
 zstd            github.com/klauspost/compress/zstd
 `
 

@@ -15,6 +15,7 @@ import (
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/record/auditlog"
+	"github.com/profgen/profgen/internal/sandbox"
 )
 
 // enforcedArmor is an AppArmor profile in force, and what the kernel says about it.
@@ -24,6 +25,7 @@ type enforcedArmor struct {
 	arch    abi.Arch
 	profile *armor.Profile
 	records *armor.Records
+	root    *sandbox.Root // the image; nil if there is none
 }
 
 // enforceAppArmor puts the AppArmor profile of a profile directory into force, if
@@ -49,7 +51,7 @@ func enforceAppArmor(c *cli.Context, enforced profiledir.Enforced) (*enforcedArm
 	if err != nil {
 		return nil, errors.Join(err, records.Close())
 	}
-	return &enforcedArmor{name, facts.Arch, profile, records}, nil
+	return &enforcedArmor{name: name, arch: facts.Arch, profile: profile, records: records}, nil
 }
 
 // armorName is the name of the one profile that an AppArmor policy has.
@@ -87,7 +89,10 @@ func (e *enforcedArmor) Refused() ([]evidence.Fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := auditlog.Read(bytes.NewReader(text), auditlog.Options{Native: e.arch, Profile: e.name, Denied: true})
+	report, err := auditlog.Read(bytes.NewReader(text), auditlog.Options{
+		Native: e.arch, Profile: e.name, Denied: true,
+		Exists: func(p evidence.Path) bool { return e.root != nil && e.root.Has(string(p)) },
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,8 @@ func generateFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "deny", Usage: "refuse system call or capability `NAME` whatever was recorded"},
 		&cli.StringSliceFlag{Name: "floor", Value: cli.NewStringSlice(gen.DefaultFloors()...), Usage: "let OCI runtime `NAME` start the container"},
 		&cli.BoolFlag{Name: "tight", Usage: "allow what was observed, and not what the code is merely found to reach"},
+		&cli.StringSliceFlag{Name: "relax", Usage: "let the AppArmor profile fit images like it: `WHAT` is libs, any shared object beside one, or versions, any number in a name"},
+		&cli.BoolFlag{Name: "writable", Usage: "leave the root file system of the container writable"},
 		&cli.BoolFlag{Name: "complain", Usage: "make an AppArmor profile that logs and forbids nothing"},
 		&cli.BoolFlag{Name: "allow-incomplete", Usage: "make a profile from evidence known to lack something"},
 	}
@@ -59,6 +61,9 @@ func generateOptions(c *cli.Context) gen.Options {
 			Keep:  c.StringSlice("keep"),
 			Deny:  c.StringSlice("deny"),
 			Tight: c.Bool("tight"),
+
+			WritableRoot: c.Bool("writable"),
+			Relax:        c.StringSlice("relax"),
 		},
 		Floors:          c.StringSlice("floor"),
 		AllowIncomplete: c.Bool("allow-incomplete"),

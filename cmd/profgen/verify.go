@@ -146,6 +146,7 @@ func (p *prover) prove(runs int) (_ verify.Report, err error) {
 		return verify.Report{}, err
 	}
 	defer func() { err = errors.Join(err, armor.Close()) }()
+	armor.root = p.root
 	granted, err := p.grantedCapabilities()
 	if err != nil {
 		return verify.Report{}, err

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
-	"github.com/profgen/profgen/gen"
-	"github.com/profgen/profgen/gen/apparmor/access"
-	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/policy"
 )
@@ -16,136 +14,136 @@ import (
 // fileAnswer is all there is to say of one file.
 type fileAnswer struct {
 	Path      string            `json:"path"`
-	Allowed   string            `json:"allowed"` // AppArmor's letters, for files of any owner; "" for nothing
-	Owned     string            `json:"owned"`   // for files that are the process's own
-	Rules     []string          `json:"rules"`   // of the AppArmor profile that match it
+	Allowed   string            `json:"allowed"` // permissions, as apparmor.d(5) has them
+	Confined  bool              `json:"confined"`
+	Rules     []string          `json:"rules"` // of which it is one of the names
 	Decisions []policy.Decision `json:"decisions"`
-	Used      []fileUse         `json:"used"`
+	Observed  []fileUse         `json:"observed"` // each use once, with all its phases
 	Sources   []evidence.Source `json:"sources"`
+	Gaps      []evidence.Gap    `json:"gaps"` // because of which more may have been used
 }
 
-// fileUse is a use of the file, with the phases in which it was.
+// fileUse is a use of a file without its phase.
 type fileUse struct {
-	Perms  string           `json:"perms"`
-	Errno  string           `json:"errno,omitempty"` // why it came to nothing
-	Basis  evidence.Basis   `json:"basis"`
-	Phases []evidence.Phase `json:"phases"`
+	Perms  string            `json:"perms"`
+	Kind   evidence.FileKind `json:"kind,omitempty"`
+	Owner  bool              `json:"owner,omitempty"`
+	Origin evidence.Origin   `json:"origin,omitempty"`
+	Errno  string            `json:"errno,omitempty"`
+	Basis  evidence.Basis    `json:"basis"`
+	Phases []evidence.Phase  `json:"phases"`
 }
 
-// explainFile gathers what evidence and the profile made of it say of a file.
-func explainFile(path string, set evidence.Set, b gen.Bundle) (fileAnswer, error) {
-	a := fileAnswer{Path: path, Rules: []string{}, Decisions: []policy.Decision{}, Used: []fileUse{}, Sources: set.Sources}
-	i := slices.IndexFunc(b.Files, func(f gen.File) bool { return f.Name == gen.AppArmorFile })
-	file, err := syntax.Parse(b.Files[i].Bytes)
-	if err != nil {
-		return fileAnswer{}, err
+// explainFile gathers what set and p say of a file. Its name is the one that the
+// kernel has, in which nothing is a symbolic link: no image is looked at.
+func explainFile(name string, set evidence.Set, p policy.Policy) fileAnswer {
+	name = path.Clean(name)
+	a := fileAnswer{
+		Path: name, Confined: p.Files.Confined, Sources: set.Sources, Rules: []string{}, Decisions: []policy.Decision{},
+		Observed: []fileUse{}, Gaps: []evidence.Gap{}, // none is [] in JSON
 	}
-	p, err := access.Compile(file, "", nil)
-	if err != nil {
-		return fileAnswer{}, err
-	}
-	a.Allowed, a.Owned = p.Permissions(path, false).String(), p.Permissions(path, true).String()
-	for _, n := range file.Body.Nodes {
-		if prof, ok := n.Item.(syntax.Profile); ok {
-			a.Rules = append(a.Rules, matching(file, prof, path)...)
+	for _, r := range p.Files.Rules {
+		if r.Name.Matches(name) || r.Name.Matches(name+"/") {
+			a.Allowed = policy.Union(a.Allowed, r.Perms)
+			a.Rules = append(a.Rules, r.String())
 		}
 	}
-	for _, d := range b.Policy.Decisions {
-		if d.Subject == path || strings.HasPrefix(d.Subject, path+" ") || strings.HasSuffix(d.Subject, " "+path) {
+	for _, d := range p.Decisions {
+		if d.Subject == evidence.Path(name).String() {
 			a.Decisions = append(a.Decisions, d)
 		}
 	}
 	for _, f := range set.Facts {
-		switch f := f.(type) {
-		case evidence.FileAccess:
-			if string(f.Path) == path {
-				a.use(fileUse{f.Perms, f.Errno, f.Basis, nil}, f.Phase)
-			}
-		case evidence.Executed:
-			if string(f.Path) == path {
-				a.use(fileUse{"x", "", f.Basis, nil}, f.Phase)
-			}
+		if f, ok := f.(evidence.FileAccess); ok && string(f.Path) == name {
+			a.add(f)
 		}
 	}
-	return a, nil
+	for _, g := range set.Gaps {
+		if g.Kind == evidence.UnseenFiles || g.Kind == evidence.Hidden || g.Incomplete() {
+			a.Gaps = append(a.Gaps, g)
+		}
+	}
+	if len(a.Decisions) == 0 {
+		a.Decisions = append(a.Decisions, a.undecided())
+	}
+	return a
 }
 
-func (a *fileAnswer) use(u fileUse, p evidence.Phase) {
-	i := slices.IndexFunc(a.Used, func(o fileUse) bool { return o.Perms == u.Perms && o.Errno == u.Errno && o.Basis == u.Basis })
+// undecided is what there is to say of a file that the evidence has not.
+func (a fileAnswer) undecided() policy.Decision {
+	d := policy.Decision{Subject: evidence.Path(a.Path).String(), Allowed: !a.Confined || a.Allowed != ""}
+	switch {
+	case !a.Confined:
+		d.Reason = "files are not confined: not all that the workload uses are known"
+	case a.Allowed != "":
+		d.Reason = "a name of the same form was used"
+	default:
+		d.Reason = "the workload was not seen to use it, by this name: symbolic links in it are resolved first"
+	}
+	return d
+}
+
+func (a *fileAnswer) add(f evidence.FileAccess) {
+	u := fileUse{Perms: f.Perms, Kind: f.Kind, Owner: f.Owner, Origin: f.Origin, Errno: f.Errno, Basis: f.Basis}
+	same := func(o fileUse) bool {
+		o.Phases = nil
+		return fmt.Sprint(o) == fmt.Sprint(u)
+	}
+	i := slices.IndexFunc(a.Observed, same)
 	if i < 0 {
-		i, a.Used = len(a.Used), append(a.Used, u)
+		i, a.Observed = len(a.Observed), append(a.Observed, u)
 	}
-	if !slices.Contains(a.Used[i].Phases, p) {
-		a.Used[i].Phases = append(a.Used[i].Phases, p)
-	}
+	a.Observed[i].Phases = append(a.Observed[i].Phases, f.Phase)
 }
 
-// matching returns the file rules of a profile that are about the path, as they
-// are written: each is asked alone.
-func matching(f syntax.File, p syntax.Profile, path string) []string {
-	var out []string
-	for _, n := range p.Body.Nodes {
-		rule, ok := n.Item.(syntax.FileRule)
-		if !ok {
-			continue
-		}
-		alone := p
-		asked := rule
-		asked.Access, asked.Who = "", ""
-		alone.Body = syntax.Body{Nodes: []syntax.Node{{Item: asked}}}
-		only := syntax.File{}
-		for _, n := range f.Body.Nodes {
-			if _, isProfile := n.Item.(syntax.Profile); !isProfile {
-				only.Body.Nodes = append(only.Body.Nodes, n)
-			}
-		}
-		only.Body.Nodes = append(only.Body.Nodes, syntax.Node{Item: alone})
-		c, err := access.Compile(only, "", func(string) (syntax.File, bool, error) { return syntax.File{}, true, nil })
-		if err != nil || c.Permissions(path, true) == 0 {
-			continue
-		}
-		out = append(out, ruleText(rule))
-	}
-	return out
-}
-
-// ruleText is a file rule on one line.
-func ruleText(r syntax.FileRule) string {
-	var words []string
-	for _, s := range []string{r.Access, r.Who, r.Mode, r.Path, r.Perms} {
-		if s != "" {
-			words = append(words, s)
-		}
-	}
-	if r.Path == "" {
-		words = append(words, "file")
-	}
-	return strings.Join(words, " ") + ","
-}
-
+// print writes the answer for people.
 func (a fileAnswer) print(w io.Writer) {
-	verdict := "not allowed"
-	if a.Allowed != "" {
+	verdict := "not allowed: AppArmor answers EACCES"
+	switch {
+	case !a.Confined:
+		verdict = "allowed, as far as docker-default allows it"
+	case a.Allowed != "":
 		verdict = "allowed " + a.Allowed
 	}
-	if a.Owned != a.Allowed {
-		verdict += ", and " + a.Owned + " of own files"
-	}
-	fmt.Fprintf(w, "%s: %s\n", a.Path, verdict)
-	for _, r := range a.Rules {
-		fmt.Fprintf(w, "  rule  %s\n", r)
-	}
+	fmt.Fprintf(w, "%s: %s\n", evidence.Path(a.Path), verdict)
 	for _, d := range a.Decisions {
-		fmt.Fprintf(w, "  %s: %s\n", d.Subject, d.Reason)
-	}
-	if len(a.Used) == 0 {
-		fmt.Fprintln(w, "  nothing shows that it was used by this name")
-	}
-	for _, u := range a.Used {
-		came := ""
-		if u.Errno != "" {
-			came = ", in vain: " + u.Errno
+		verb := "refused"
+		if d.Allowed {
+			verb = "allowed"
 		}
-		fmt.Fprintf(w, "  %s %s  %s%s\n", u.Basis, u.Perms, joined(u.Phases), came)
+		fmt.Fprintf(w, "  %s  %s\n", verb, d.Reason)
 	}
+	for _, r := range a.Rules {
+		fmt.Fprintf(w, "  rule     %s\n", r)
+	}
+	if len(a.Observed) > 0 {
+		fmt.Fprintln(w, "observed")
+		for _, u := range a.Observed {
+			fmt.Fprintf(w, "  %s\n", u)
+		}
+		answer{Sources: a.Sources}.printSources(w, func(s evidence.Source) bool { return s.Tool != scanTool })
+	}
+	for i, g := range a.Gaps {
+		if i == 0 {
+			fmt.Fprintln(w, "what could not be seen")
+		}
+		fmt.Fprintf(w, "  %s: %s\n", g.Kind, g)
+	}
+}
+
+// String is a use in words.
+func (u fileUse) String() string {
+	words := []string{u.Perms, joined(u.Phases), string(u.Kind)}
+	origin := map[evidence.Origin]string{
+		evidence.FromImage: "of the image", evidence.FromMount: "on a mount", evidence.FromItself: "made by the workload",
+	}[u.Origin]
+	for _, word := range []struct {
+		holds bool
+		text  string
+	}{{origin != "", origin}, {u.Owner, "by its owner"}, {u.Errno != "", "came to nothing: " + u.Errno}} {
+		if word.holds {
+			words = append(words, word.text)
+		}
+	}
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), "  ")
 }

@@ -48,14 +48,21 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 		Confined:  p.Files.Confined,
 		Groups:    []Group{capabilities, network},
 	}
-	if slices.Contains(p.Capabilities, "CAP_SYS_ADMIN") {
+	mounts, err := mountRules(p)
+	if err != nil {
+		return Profile{}, err
+	}
+	switch {
+	case len(p.Mounts) > 0:
+		profile.Groups = append(profile.Groups, mounts)
+	case !p.Files.Confined && slices.Contains(p.Capabilities, "CAP_SYS_ADMIN"):
 		profile.Groups = append(profile.Groups, Group{"Unmounting: because CAP_SYS_ADMIN is among the capabilities.", []Rule{Umount{}}})
 	}
 	allowed, err := files(p, o.Mode)
 	if err != nil {
 		return Profile{}, err
 	}
-	profile.Groups = append(profile.Groups, signals(p.Name), ptrace(p.Name))
+	profile.Groups = append(profile.Groups, signals(p), ptrace(p))
 	profile.Groups = append(profile.Groups, allowed...)
 	if o.Mode == Enforce {
 		profile.Groups = append(profile.Groups, hardening(p)...)
@@ -133,22 +140,42 @@ func socketTypes() []string {
 // A runtime is unconfined on most hosts. Where it has a profile, that is named
 // after it or, as AppArmor 4 ships them and podman's own template expects,
 // attached to and named by its path.
-func signals(name string) Group {
+//
+// Among the container's own processes any signal goes: a program has many that it
+// sends only when something is amiss, and none reaches beyond.
+func signals(p policy.Policy) Group {
 	const path = "{/usr/bin/,/usr/sbin/,}"
-	return Group{"Signals: from the host and its container runtimes, and among the container's own processes.", []Rule{
-		Signal{"receive", "unconfined"},
-		Signal{"receive", path + "crun*"},
-		Signal{"receive", path + "podman"},
-		Signal{"receive", path + "runc"},
-		Signal{"send, receive", name},
+	g := Group{"Signals: from the host and its container runtimes, and among the container's own processes.", []Rule{
+		Signal{Access: "receive", Peer: "unconfined"},
+		Signal{Access: "receive", Peer: path + "crun*"},
+		Signal{Access: "receive", Peer: path + "podman"},
+		Signal{Access: "receive", Peer: path + "runc"},
+		Signal{Access: "send, receive", Peer: p.Name},
 	}}
+	var set []string
+	for _, n := range p.Processes.Signals {
+		set = append(set, signalName(n))
+	}
+	if len(set) > 0 {
+		g.Comment = "Signals: from the host and its container runtimes, among the container's own processes, and what was sent to others."
+		g.Rules = append(g.Rules, Signal{Access: "send", Set: set, Peer: "unconfined"})
+	}
+	return g
 }
 
-// ptrace lets ps read /proc/PID of its neighbours, and debuggers work within
-// the container, as docker-default does. It is no way out: the peer is the
-// profile itself.
-func ptrace(name string) Group {
-	return Group{"Tracing: among the container's own processes.", []Rule{
-		Ptrace{"trace, read, tracedby, readby", name},
-	}}
+// ptrace lets ps look at /proc/PID of its neighbours and, if the policy says so,
+// debuggers work within the container, as docker-default does. It is no way out:
+// the peer is the profile itself.
+func ptrace(p policy.Policy) Group {
+	g := Group{"Tracing: among the container's own processes, to look at them.", []Rule{Ptrace{"read, readby", p.Name}}}
+	if p.Processes.Trace || !p.Files.Confined {
+		g = Group{"Tracing: among the container's own processes.", []Rule{Ptrace{"trace, read, tracedby, readby", p.Name}}}
+	}
+	switch p.Processes.TraceOutside {
+	case "read":
+		g.Rules = append(g.Rules, Ptrace{"read", "unconfined"})
+	case "trace":
+		g.Rules = append(g.Rules, Ptrace{"trace, read", "unconfined"})
+	}
+	return g
 }

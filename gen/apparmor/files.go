@@ -11,24 +11,20 @@ import (
 	"github.com/profgen/profgen/gen/policy"
 )
 
-// How many digits a number has at most. Unlike [0-9]*, which lets anything follow
-// the first digit, a pattern of optional digits lets in numbers only.
-const (
-	pidDigits = 7  // of pid_max: 4194304
-	intDigits = 20 // of 2^64
-)
-
 // variable returns the variable that stands for a stretch of a name that is of a
-// class.
+// class. Unlike [0-9]*, which lets anything follow the first digit, optional
+// digits let in numbers only.
 func variable(p policy.Piece) (Variable, error) {
 	number := func(digits int) string { return "[0-9]" + strings.Repeat("{[0-9],}", digits-1) }
 	switch p.Class {
 	case policy.PID:
-		return Variable{"pid", number(pidDigits)}, nil
+		return Variable{"pid", number(policy.PIDDigits)}, nil
 	case policy.Digits:
-		return Variable{"int", number(intDigits)}, nil
+		return Variable{"int", number(policy.IntDigits)}, nil
 	case policy.Hex:
 		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9A-Fa-f]", len(p.Text))}, nil
+	case policy.Object:
+		return Variable{"object", "*.so{,.[0-9]*}"}, nil
 	case policy.Random:
 		return Variable{fmt.Sprintf("rand%d", len(p.Text)), strings.Repeat("[0-9A-Za-z]", len(p.Text))}, nil
 	}

@@ -17,16 +17,12 @@ import (
 //
 // Nothing lifts a deny rule, not even the local include. A policy that allows
 // AF_ALG therefore gets no rule against it. CAP_SYS_ADMIN does not lift the one
-// against mounting: docker-default has it too.
+// against mounting, which docker-default has too; mounts that were seen do.
 //
 // Where files are confined, no rule reaches what these would refuse but one that
 // the recording asks for.
 func hardening(p policy.Policy) []Group {
-	kernel := []Rule{Deny{Mount{}}}
-	if !slices.ContainsFunc(p.Network, func(n policy.Network) bool { return n.Family == "alg" }) {
-		kernel = append(kernel, Deny{Network{Family: "alg"}})
-	}
-	denied := []Group{{"Denied: mounting, and the kernel's crypto sockets (CVE-2026-31431).", kernel}}
+	denied := kernelDenied(p)
 	if p.Files.Confined {
 		return denied
 	}
@@ -51,6 +47,22 @@ func hardening(p policy.Policy) []Group {
 			"/sys/kernel/security/**",
 		)},
 	}...)
+}
+
+// kernelDenied refuses ways to the kernel that no file has.
+func kernelDenied(p policy.Policy) []Group {
+	var rules []Rule
+	var what []string
+	if len(p.Mounts) == 0 {
+		rules, what = append(rules, Deny{Mount{}}), append(what, "mounting")
+	}
+	if !slices.ContainsFunc(p.Network, func(n policy.Network) bool { return n.Family == "alg" }) {
+		rules, what = append(rules, Deny{Network{Family: "alg"}}), append(what, "the kernel's crypto sockets (CVE-2026-31431)")
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	return []Group{{"Denied: " + strings.Join(what, ", and ") + ".", rules}}
 }
 
 func denyFiles(access string, paths ...string) []Rule {

@@ -1,5 +1,10 @@
 package apparmor
 
+import (
+	"slices"
+	"strings"
+)
+
 // Profile is an AppArmor profile as a tree. Rules come in groups, which keep
 // their order; rules within a group are a set, printed sorted.
 type Profile struct {
@@ -48,8 +53,9 @@ type Network struct {
 
 // Signal allows signals to or from processes under another profile.
 type Signal struct {
-	Access string // send, receive, or both with a comma and a space between
-	Peer   string // a pattern for profile names
+	Access string   // send, receive, or both with a comma and a space between
+	Set    []string // names of signals; none for all
+	Peer   string   // a pattern for profile names
 }
 
 // Ptrace allows tracing, or being traced by, processes under another profile.
@@ -58,11 +64,23 @@ type Ptrace struct {
 	Peer   string // a pattern for profile names
 }
 
-// Mount allows mounting anything anywhere.
-type Mount struct{}
+// Mount allows mounting: anything anywhere, but for what is said. Paths are
+// patterns, quoted where that is needed.
+type Mount struct {
+	FSType         string
+	Options        []string // all of them, and no others; none for any
+	Source, Target string   // "" for any
+}
 
-// Umount allows unmounting anything.
-type Umount struct{}
+// Umount allows unmounting what is at Target, a pattern; "" for anything.
+type Umount struct {
+	Target string
+}
+
+// PivotRoot allows to make New the root and to put the old one at Old; patterns.
+type PivotRoot struct {
+	Old, New string
+}
 
 // File allows access to files.
 type File struct {
@@ -91,13 +109,43 @@ func (r Capability) fields() []string { return []string{"capability", r.Name} }
 
 func (r Network) fields() []string { return nonEmpty("network", r.Family, r.Type) }
 
-func (r Signal) fields() []string { return []string{"signal", "(" + r.Access + ")", "peer=" + r.Peer} }
+func (r Signal) fields() []string {
+	access := "(" + r.Access + ")"
+	if len(r.Set) > 0 {
+		access += " set=(" + strings.Join(r.Set, ", ") + ")"
+	}
+	return []string{"signal", access, "peer=" + r.Peer}
+}
 
 func (r Ptrace) fields() []string { return []string{"ptrace", "(" + r.Access + ")", "peer=" + r.Peer} }
 
-func (Mount) fields() []string { return []string{"mount"} }
+func (r Mount) fields() []string {
+	verb, arrow := "mount", "->"
+	if slices.Contains(r.Options, "remount") {
+		verb, arrow = "remount", "" // neither source nor type, whatever the call gave
+		r.FSType, r.Source = "", ""
+	}
+	out := []string{verb}
+	if r.FSType != "" {
+		out = append(out, "fstype="+r.FSType)
+	}
+	if options := slices.DeleteFunc(slices.Clone(r.Options), func(o string) bool { return o == "remount" }); len(options) > 0 {
+		out = append(out, "options=("+strings.Join(options, ", ")+")")
+	}
+	if r.Target == "" {
+		return append(out, nonEmpty(r.Source)...)
+	}
+	return append(out, nonEmpty(r.Source, arrow, r.Target)...)
+}
 
-func (Umount) fields() []string { return []string{"umount"} }
+func (r Umount) fields() []string { return nonEmpty("umount", r.Target) }
+
+func (r PivotRoot) fields() []string {
+	if r.Old == "" {
+		return nonEmpty("pivot_root", r.New)
+	}
+	return nonEmpty("pivot_root", "oldroot="+r.Old, r.New)
+}
 
 func (r File) fields() []string {
 	if r.Path == "" {

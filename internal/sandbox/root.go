@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/sandbox/rootfs"
@@ -35,7 +36,23 @@ func Unpack(ctx context.Context, img *image.Image, limits rootfs.Limits) (*Root,
 	if err := rootfs.Unpack(ctx, img, r.dir, limits); err != nil {
 		return nil, g.giveUp(interrupted(ctx, "unpack image", err))
 	}
+	if err := makeVolumes(r.dir, img.Config().Volumes); err != nil {
+		return nil, g.giveUp(err)
+	}
 	return r, nil
+}
+
+// Has reports whether the image has something of that name, which may be a
+// symbolic link: the name is as the image's own processes have it, with all links
+// before the last component resolved.
+func (r *Root) Has(name string) bool {
+	in, err := os.OpenRoot(r.dir)
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	_, err = in.Lstat(strings.TrimPrefix(name, "/"))
+	return err == nil
 }
 
 // Close removes the folder.

@@ -192,6 +192,9 @@ func (a access) file(op string) bool {
 		a.into.gap(evidence.Lost, "AppArmor records", "files whose name the kernel could not tell: they were reached from outside the container's file systems", 1)
 		return true
 	}
+	if op == "mknod" && a.denied && a.into.opt.Exists != nil && a.into.opt.Exists(name) {
+		return true
+	}
 	mask := strings.NewReplacer("c", "w", "d", "w").Replace(a.record["requested_mask"])
 	perms := permissions(mask)
 	if perms == "" || strings.Trim(mask, evidence.Permissions) != "" {

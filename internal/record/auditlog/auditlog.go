@@ -53,6 +53,10 @@ type Options struct {
 	// declared. It adds to evidence, so it is no gap what such a log does not tell.
 	// It is for audit records.
 	Denied bool
+	// Exists, if not nil, tells whether a file was there before the workload began.
+	// Whether one could be made, the kernel asks before it looks whether one has to
+	// be (fs/namei.c, lookup_open), and a no does no harm then.
+	Exists func(evidence.Path) bool
 }
 
 // Report is what was found in a log.

@@ -227,3 +227,17 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A file that is there need not be made: that the kernel asked is no denial.
+func TestExists(t *testing.T) {
+	const line = `type=1400 audit(1795618961.580:3): apparmor="DENIED" operation="mknod" profile="a" name="/var/log/error.log" pid=556 comm="nginx" requested_mask="c" denied_mask="c" fsuid=0 ouid=0` + "\n"
+	for _, exists := range []bool{false, true} {
+		set := read(t, line, auditlog.Options{
+			Native: abi.X8664, Denied: true,
+			Exists: func(p evidence.Path) bool { return exists && p == "/var/log/error.log" },
+		}).Set
+		if got := len(set.Facts); (got == 0) != exists {
+			t.Errorf("exists %t: %d facts", exists, got)
+		}
+	}
+}
