@@ -147,6 +147,7 @@ func (p *prover) prove(runs int) (_ verify.Report, err error) {
 	}
 	armor.root = p.root
 	defer func() { err = errors.Join(err, armor.Close()) }()
+	armor.root = p.root
 	granted, err := p.grantedCapabilities()
 	if err != nil {
 		return verify.Report{}, err

@@ -122,9 +122,6 @@ func (p *Profile) Allows(path string, perms Perms, owner bool) bool {
 	return p.permissions(path, owner, nil)&perms == perms
 }
 
-// Permissions returns all that a process may do with the file called path.
-func (p *Profile) Permissions(path string, owner bool) Perms { return p.permissions(path, owner, nil) }
-
 // AllowsLink reports whether a process may make a hard link called name to
 // target.
 func (p *Profile) AllowsLink(name, target string, owner bool) bool {
