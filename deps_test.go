@@ -23,12 +23,13 @@ import (
 // names in the table after this one, and are caged: only where a line names
 // one may it be imported.
 const imports = `
-cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/attest gen/caps gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/report gen/runconfig gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sh sys term | internal/image/imagetest
+cmd/profgen:                gen gen/apparmor/access gen/apparmor/syntax gen/attest gen/caps gen/convert gen/diff gen/evidence gen/findings gen/formats gen/lint gen/policy gen/report gen/runconfig gen/seccomp internal/abi internal/armor internal/host internal/image internal/profiledir internal/record internal/record/auditlog internal/record/ebpf internal/record/usernotif internal/sandbox internal/sandbox/rootfs internal/scan internal/scan/cache internal/scan/program internal/scmp internal/verify profiles | cli renameio sh sys term | gen/apparmor/access internal/image/imagetest
 internal/bench:             gen/evidence internal/elfx internal/image internal/record internal/record/ebpf internal/record/usernotif internal/sandbox internal/scan internal/scan/cache internal/scan/insn internal/scan/program | sys |
 
 gen/report:                 gen gen/evidence gen/formats gen/policy gen/seccomp internal/abi profiles templates | |
 internal/profiledir:        gen gen/attest gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
 
+gen/convert:                gen/seccomp | yaml | internal/abi
 gen/diff:                   gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi | | profiles
 gen/lint:                   gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi profiles | | gen gen/evidence
 gen/attest:                 gen/evidence gen/formats | | gen/policy in-toto internal/abi protobuf
@@ -40,7 +41,7 @@ gen/formats:                gen/caps gen/policy internal/abi | yaml | compose-go
 
 internal/scan:              gen/evidence internal/abi internal/elfx internal/scan/graph internal/scan/link internal/scan/program | | internal/image
 
-gen/apparmor:               gen/evidence gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax sys
+gen/apparmor:               gen/apparmor/syntax gen/evidence gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
 internal/record/auditlog:   gen/evidence internal/abi | | sys

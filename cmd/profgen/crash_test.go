@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +64,60 @@ func TestKilledInTheMiddle(t *testing.T) {
 	if err == nil || !strings.Contains(string(said), "the recording was cut off") {
 		t.Errorf("generate from unfinished evidence: %v: %s", err, said)
 	}
+}
+
+// A workload that crashes, and profgen when it is told to end, end a recording in
+// good order: the evidence is whole, and nothing else is left.
+func TestEndsInGoodOrder(t *testing.T) {
+	image := testImages(t) + ":busybox"
+	for _, recorder := range []string{recorderEBPF, recorderUserNotif} {
+		for _, tc := range []struct {
+			name, script string
+			end          func(*os.Process)
+			code         int
+		}{
+			{"crash", `sync; echo synced; sh -c 'kill -SEGV $$'; exit $?`, func(*os.Process) {}, 128 + int(syscall.SIGSEGV)},
+			{"told to end", "trap 'exit 3' TERM; sync; echo synced; while :; do sleep 0.1; done", func(p *os.Process) { p.Signal(syscall.SIGTERM) }, 0},
+		} {
+			t.Run(tc.name+" with "+recorder, func(t *testing.T) {
+				dir, private, pinned := filepath.Join(t.TempDir(), "profile"), t.TempDir(), pins(t)
+				cmd := command(t, "record", "-o", dir, "--recorder", recorder, "--image", image, "--", "busybox", "sh", "-c", tc.script+" # "+filepath.Base(private))
+				cmd.Env = append(os.Environ(), "TMPDIR="+private)
+				startAndRead(t, cmd, "synced\n")
+				tc.end(cmd.Process)
+				cmd.Wait()
+				if code := cmd.ProcessState.ExitCode(); code != tc.code {
+					t.Errorf("exit code %d, want %d", code, tc.code)
+				}
+				if set, err := profiledir.Evidence(dir); err != nil || !has(set, "sync") || len(set.Incomplete()) > 0 {
+					t.Errorf("evidence %v, %v", set.Incomplete(), err)
+				}
+				if left, err := os.ReadDir(private); err != nil || len(left) > 0 {
+					t.Errorf("left behind: %v, %v", left, err)
+				}
+				mounts, err := os.ReadFile("/proc/self/mounts")
+				if err != nil || strings.Contains(string(mounts), private) {
+					t.Errorf("a mount is left below %s: %v", private, err)
+				}
+				if exec.Command("pgrep", "-f", filepath.Base(private)+"$").Run() == nil {
+					t.Error("the workload is left")
+				}
+				if after := pins(t); !slices.Equal(after, pinned) {
+					t.Errorf("pinned in the BPF file system: %v, before %v", after, pinned)
+				}
+			})
+		}
+	}
+}
+
+// pins is what is pinned in the BPF file system.
+func pins(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("/sys/fs/bpf/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 func has(set evidence.Set, name string) bool {

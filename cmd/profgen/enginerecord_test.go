@@ -40,6 +40,7 @@ func TestRecordWithEngines(t *testing.T) {
 				t.Run("hook", e.testHook)
 			} else {
 				t.Run("compose", e.testCompose)
+				t.Run("restarted", e.testRestarted)
 			}
 			if left := e.must(t, "ps", "-a", "-q"); left != "" {
 				t.Errorf("containers left behind: %s", left)
@@ -204,6 +205,41 @@ func (e engine) testKilled(t *testing.T) {
 	set, err := profiledir.EvidenceSoFar(dir)
 	if err != nil || !has(set, "sync") {
 		t.Errorf("evidence after the kill: %v: %s", err, said)
+	}
+}
+
+// An engine that is restarted stops its containers. What was seen is kept, and the
+// container removed as soon as there is somebody to do it.
+func (e engine) testRestarted(t *testing.T) {
+	private, dir, attached := t.TempDir(), filepath.Join(t.TempDir(), "profile"), filepath.Join(t.TempDir(), "attached")
+	t.Setenv("TMPDIR", private)
+	e.must(t, "run", "-d", "--name", "running", "--stop-signal", "KILL", "--network", "none", nginxImage, "sh", "-c", "while :; do sync; sleep 0.1; done")
+	running := command(t, "record", "-o", attached, "--container", "running", "--allow-incomplete")
+	running.Env = append(os.Environ(), e.env...)
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitForEvidence(t, attached, "sync")
+	cmd, said := e.begin(t, dir, "recorded", "--stop-signal", "QUIT")
+	e.restart()
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() < 0 {
+		t.Errorf("%v: %s", err, said)
+	}
+	if err := running.Wait(); err != nil {
+		t.Errorf("recording what ran already: %v", err)
+	}
+	e.must(t, "rm", "running")
+	for _, of := range []string{dir, attached} {
+		set, err := profiledir.EvidenceSoFar(of)
+		if err != nil || !has(set, "sync") {
+			t.Errorf("evidence after the restart: %v: %s", err, said)
+		}
+	}
+	if left := e.must(t, "ps", "-a", "-q"); left != "" {
+		t.Errorf("a container is left: %s: %s", left, said)
+	}
+	if left, err := os.ReadDir(private); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

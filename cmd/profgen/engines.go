@@ -74,7 +74,7 @@ func engineRun(c *cli.Context, facts host.Facts, rec *ebpf.Recorder) (record.Run
 		return record.Run{}, err
 	}
 	target := &sandbox.Engaged{
-		Engine: engine, Run: c.Args().Slice(), Seccomp: sandbox.AllowAll(facts.Arch), Stdio: sandbox.Inherit(),
+		Engine: engine, Run: c.Args().Slice(), Seccomp: sandbox.AllowAll(facts.Arch), Stdio: workloadStdio(c),
 	}
 	if c.IsSet("compose") {
 		target.Compose = &sandbox.Compose{File: c.String("compose"), Service: c.String("service")}

@@ -6,51 +6,144 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/record"
 )
 
 // engine is a container engine that runs from a folder of its own.
 type engine struct {
-	name   string
-	client []string // its command line client
-	env    []string
+	name    string
+	client  []string // its command line client
+	env     []string
+	restart func() // nil of one without a daemon
 }
 
-// What is recorded with runc, without any engine, serves every time under
-// docker and podman too, with the flags that profgen prints for them.
+var engagedServers = []server{servers[0], servers[1], postgres}
+
+// What an engine's container is recorded at serves every time under that engine,
+// with the flags that profgen prints for it, and so do its health check and what is
+// exec'd into it.
 func TestEngines(t *testing.T) {
-	layout := testImages(t)
-	images := filepath.Dir(layout)
+	images := filepath.Dir(testImages(t))
 	buildArchives(t, images)
 	for _, start := range []func(*testing.T) engine{startDocker, startPodman} {
 		e := start(t)
-		for _, s := range servers {
+		for _, s := range engagedServers {
 			t.Run(s.name+" 20 of 20 with "+e.name, func(t *testing.T) {
 				e.must(t, "load", "-i", filepath.Join(images, s.name+".docker.tar"))
-				dir := filepath.Join(t.TempDir(), "profile")
-				profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port))
-				flags := []string{"flags", dir}
-				if facts, err := host.Read(); err != nil || !facts.AppArmor {
-					flags = append(flags, "--without-apparmor") // podman refuses to name a profile here
-				}
-				run := strings.Fields(profgen(t, flags...))
-				for i := range 20 {
-					e.serveOnce(t, s, fmt.Sprintf("%s-%d", s.name, i), run)
-				}
+				e.serveOften(t, s, e.recordEngaged(t, s))
 			})
 		}
 	}
+}
+
+// recordEngaged records the server in a container of the engine, with its health
+// check and what is exec'd, and returns the flags to run it with.
+func (e engine) recordEngaged(t *testing.T, s server) []string {
+	t.Helper()
+	const name = "recorded"
+	dir := filepath.Join(t.TempDir(), "profile")
+	check := fmt.Sprintf(`(%s) && %s exec %s sh -c "%s" && %s`, s.checkAt("127.0.0.1", s.port), e.name, name, s.exec, e.healthy(name))
+	args := append([]string{"--engine", e.name, "--check", check, "--", "run", "-d", "--name", name}, e.options(s, "first")...)
+	out, code, set := e.record(t, dir, append(args, "localhost/"+s.name)...)
+	if code != 0 || len(set.Incomplete()) > 0 || len(callsIn(set, evidence.Exec)) < 20 {
+		t.Fatalf("exit code %d, %v, exec'd %v: %s", code, set.Incomplete(), callsIn(set, evidence.Exec), out)
+	}
+	flags := []string{"flags", dir}
+	if facts, err := host.Read(); err != nil || !facts.AppArmor {
+		flags = append(flags, "--without-apparmor") // podman refuses to name a profile here
+	}
+	return strings.Fields(profgen(t, flags...))
+}
+
+// options are how the server is run: lane names what it keeps.
+func (e engine) options(s server, lane string) []string {
+	interval := "200ms"
+	if e.name == "podman" {
+		interval = "disable" // it has systemd run them
+	}
+	out := []string{"--network", "none", "--health-cmd", s.health, "--health-interval", interval}
+	if s.data != "" {
+		out = append(out, "-v", lane+":"+s.data)
+	}
+	return out
+}
+
+// healthy is a shell line that succeeds once the health check has.
+func (e engine) healthy(name string) string {
+	if e.name == "podman" {
+		return "podman healthcheck run " + name
+	}
+	return `[ "$(docker inspect --format '{{.State.Health.Status}}' ` + name + `)" = healthy ]`
+}
+
+// serveOften runs the server twenty times, two at a time.
+func (e engine) serveOften(t *testing.T, s server, flags []string) {
+	var lanes sync.WaitGroup
+	for lane := range 2 {
+		lanes.Go(func() {
+			for i := range 10 {
+				name := fmt.Sprintf("%s-%d-%d", s.name, lane, i)
+				if err := e.serveEngaged(t.Context(), s, name, fmt.Sprint("lane", lane), flags); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+	lanes.Wait()
+}
+
+// serveEngaged runs the server under the flags, has its client ask, execs into it,
+// waits until it is healthy, and stops it.
+func (e engine) serveEngaged(ctx context.Context, s server, name, lane string, flags []string) error {
+	run := slices.Concat([]string{"run", "-d", "--name", name}, e.options(s, lane), flags, []string{"localhost/" + s.name})
+	defer e.command(ctx, "rm", "-f", "-v", name).Run()
+	if out, err := e.command(ctx, run...).CombinedOutput(); err != nil {
+		return fmt.Errorf("run: %w: %s", err, out)
+	}
+	pid, err := e.command(ctx, "inspect", "--format", "{{.State.Pid}}", name).Output()
+	if err != nil {
+		return err
+	}
+	check := []string{"nsenter", "-t", strings.TrimSpace(string(pid)), "-n", "sh", "-c", s.checkAt("127.0.0.1", s.port)}
+	for _, argv := range [][]string{check, {e.name, "exec", name, "sh", "-c", s.exec}, {"sh", "-c", e.healthy(name)}} {
+		try := record.Until(func(ctx context.Context) ([]byte, error) {
+			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+			if argv[0] == e.name {
+				cmd = e.command(ctx, argv[1:]...)
+			}
+			cmd.Env = append(os.Environ(), e.env...)
+			return cmd.CombinedOutput()
+		}, time.Minute)
+		if err := try(ctx); err != nil {
+			logs, _ := e.command(ctx, "logs", name).CombinedOutput()
+			return fmt.Errorf("%w\n%s", err, logs)
+		}
+	}
+	if out, err := e.command(ctx, "stop", name).CombinedOutput(); err != nil {
+		return fmt.Errorf("stop: %w: %s", err, out)
+	}
+	code, err := e.command(ctx, "inspect", "--format", "{{.State.ExitCode}}", name).Output()
+	if got := strings.TrimSpace(string(code)); err != nil || got != "0" {
+		return fmt.Errorf("it ended with exit code %q, %v", got, err)
+	}
+	return nil
 }
 
 // serveOnce runs the server, has its client ask, and stops it.
 func (e engine) serveOnce(t *testing.T, s server, name string, flags []string) {
 	t.Helper()
 	args := append([]string{"run", "-d", "--name", name, "--network", "none"}, flags...)
+	if e.name == "podman" { // a limit among the flags replaces all that scripts/podman has set
+		args = append(args, "--ulimit", "nproc=2000:2000")
+	}
 	e.must(t, append(args, "localhost/"+s.name)...)
 	pid := strings.TrimSpace(e.must(t, "inspect", "--format", "{{.State.Pid}}", name))
 	check := record.Until(func(ctx context.Context) ([]byte, error) {
@@ -83,7 +176,7 @@ func (e engine) must(t *testing.T, args ...string) string {
 func buildArchives(t *testing.T, images string) {
 	t.Helper()
 	args := []string{"../../testdata/images/build.sh", images}
-	for _, s := range servers {
+	for _, s := range engagedServers {
 		args = append(args, s.name)
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", args...)
@@ -128,7 +221,10 @@ func startDocker(t *testing.T) engine {
 		return strings.TrimSpace(string(out))
 	}
 	dir := engineDir(t, func(dir string) { script("stop", dir) })
-	return engine{"docker", []string{"docker"}, []string{"DOCKER_HOST=" + script("start", dir)}}
+	return engine{"docker", []string{"docker"}, []string{"DOCKER_HOST=" + script("start", dir)}, func() {
+		script("stop", dir)
+		script("start", dir)
+	}}
 }
 
 func startPodman(t *testing.T) engine {
@@ -151,5 +247,5 @@ func startPodman(t *testing.T) engine {
 	if err := os.WriteFile(client, fmt.Appendf(nil, "#!/bin/sh\nexec bash %s %s \"$@\"\n", script, dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return engine{"podman", []string{client}, []string{"PATH=" + filepath.Dir(client) + ":" + os.Getenv("PATH")}}
+	return engine{"podman", []string{client}, []string{"PATH=" + filepath.Dir(client) + ":" + os.Getenv("PATH")}, nil}
 }

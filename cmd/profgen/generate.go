@@ -47,6 +47,8 @@ func generateFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "deny", Usage: "refuse system call or capability `NAME` whatever was recorded"},
 		&cli.StringSliceFlag{Name: "floor", Value: cli.NewStringSlice(gen.DefaultFloors()...), Usage: "let OCI runtime `NAME` start the container"},
 		&cli.BoolFlag{Name: "tight", Usage: "allow what was observed, and not what the code is merely found to reach"},
+		&cli.StringSliceFlag{Name: "relax", Usage: "let the AppArmor profile fit images like it: `WHAT` is libs, any shared object beside one, or versions, any number in a name"},
+		&cli.BoolFlag{Name: "writable", Usage: "leave the root file system of the container writable"},
 		&cli.BoolFlag{Name: "complain", Usage: "make an AppArmor profile that logs and forbids nothing"},
 		&cli.BoolFlag{Name: "allow-incomplete", Usage: "make a profile from evidence known to lack something"},
 	}
@@ -59,6 +61,9 @@ func generateOptions(c *cli.Context) gen.Options {
 			Keep:  c.StringSlice("keep"),
 			Deny:  c.StringSlice("deny"),
 			Tight: c.Bool("tight"),
+
+			WritableRoot: c.Bool("writable"),
+			Relax:        c.StringSlice("relax"),
 		},
 		Floors:          c.StringSlice("floor"),
 		AllowIncomplete: c.Bool("allow-incomplete"),
@@ -92,7 +97,7 @@ func generate(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, error) 
 // generateProved makes the files of dir from set. Before any of them is written
 // the seccomp filter has given every answer that it was to give.
 func generateProved(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, verify.Evaluation, error) {
-	bundle, err := gen.Generate(set, generateOptions(c))
+	bundle, err := generateOnly(c, set)
 	if errors.Is(err, gen.ErrIncomplete) {
 		return gen.Bundle{}, verify.Evaluation{}, fmt.Errorf("%w\nprofgen: hint: %s", err, cure(set))
 	}
@@ -107,6 +112,11 @@ func generateProved(c *cli.Context, dir string, set evidence.Set) (gen.Bundle, v
 		return gen.Bundle{}, verify.Evaluation{}, err
 	}
 	return bundle, proof, profiledir.SaveBundle(dir, bundle)
+}
+
+// generateOnly makes the files, and writes none.
+func generateOnly(c *cli.Context, set evidence.Set) (gen.Bundle, error) {
+	return gen.Generate(set, generateOptions(c))
 }
 
 // prove has the filter of a bundle answer, and notes what a libseccomp as old as

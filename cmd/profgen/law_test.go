@@ -130,7 +130,7 @@ func TestScanAlone(t *testing.T) {
 	} {
 		t.Run(tc.image, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "profile")
-			profgen(t, "scan", "--no-cache", "--allow-incomplete", "-o", dir, layout+":"+tc.image)
+			profgen(t, "scan", "--no-cache", "-o", dir, layout+":"+tc.image)
 			out := profgen(t, "verify", dir, "--runs", tc.runs, "--image", layout+":"+tc.image, "--check", tc.check)
 			if !strings.Contains(out, "passed "+tc.runs+" of "+tc.runs+" runs, denials 0\n") {
 				t.Errorf("verify: %s", out)

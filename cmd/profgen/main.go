@@ -87,7 +87,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			recordCommand(), scanCommand(), importCommand(), hookCommand(), mergeCommand(),
-			generateCommand(), verifyCommand(), runCommand(), whyCommand(), diffCommand(), lintCommand(),
+			generateCommand(), verifyCommand(), runCommand(), whyCommand(), coverageCommand(), diffCommand(), lintCommand(), convertCommand(),
 			flagsCommand(), reportCommand(), attestCommand(), fmtCommand(), doctorCommand(), completionCommand(),
 		},
 		// Errors are printed in one place, and nothing but main exits.

@@ -26,7 +26,7 @@ func recordCommand() *cli.Command {
 		&cli.BoolFlag{Name: "fresh", Usage: "forget the evidence that DIR already has instead of adding to it"},
 		&cli.IntFlag{Name: "pid", Usage: "record the running process `N`, or the whole container it is in"},
 		&cli.BoolFlag{Name: "no-files", Usage: "do not look at files: system calls cost less, and the AppArmor profile does not confine files"},
-		recorderFlag(), capAddFlag(), readyFlag(), runsFlag(),
+		recorderFlag(), capAddFlag(), readyFlag(), runsFlag(), compareFlag(),
 	}
 	flags = append(flags, engineFlags()...)
 	flags = append(flags, containerFlags()...)
@@ -87,6 +87,7 @@ func recordAction(c *cli.Context) error {
 		return err
 	}
 	defer rec.Close()
+	rec.tell(c)
 	debug.SetMemoryLimit(softMemory)
 	run, done, err := newRun(c, facts, rec)
 	if err != nil {
@@ -123,6 +124,11 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	}
 	summarize(c.App.ErrWriter, dir, bundle)
 	summarizeUse(c.App.ErrWriter, res.Evidence)
+	if ct, ok := run.Target.(*sandbox.Container); ok && ct.Image != nil {
+		if err := tellPrices(c, bundle.Policy, set, ct.Image); err != nil {
+			return err
+		}
+	}
 	nextSteps(c.App.ErrWriter, dir)
 	if res.Code != 0 && !res.Stopped {
 		return exitError{res.Code, nil}
@@ -202,7 +208,7 @@ func newRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(),
 		return run, nothing, err
 	}
 	argv := c.Args().Slice()
-	cmd := &sandbox.Command{Argv: argv, Stdio: sandbox.Inherit(), Listener: rec.listener}
+	cmd := &sandbox.Command{Argv: argv, Stdio: workloadStdio(c), Listener: rec.listener}
 	src := rec.source(facts, "")
 	src.NoNewPrivileges = rec.listener != "" && os.Geteuid() != 0
 	return record.Run{

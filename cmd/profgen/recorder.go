@@ -19,7 +19,11 @@ const (
 	recorderAuto      = "auto"
 	recorderEBPF      = "ebpf"
 	recorderUserNotif = "usernotif"
+	recorderAuditLog  = "auditlog"
 )
+
+// noAuditLog says why logs are no way to record.
+const noAuditLog = "the kernel drops what it logs too fast, and logs neither arguments nor files"
 
 func recorderFlag() cli.Flag {
 	return &cli.StringFlag{
@@ -34,6 +38,7 @@ type recorder struct {
 	method   string
 	listener string         // of sandbox.Command
 	ebpf     *ebpf.Recorder // the same one, if it is that: it can record what runs already too
+	why      string         // it was chosen; "" if it was asked for
 }
 
 // source is what evidence says of who recorded.
@@ -59,16 +64,25 @@ func newRecorder(c *cli.Context, facts host.Facts) (recorder, error) {
 		return newUserNotif(c)
 	case recorderAuto:
 		return bestRecorder(c, facts)
+	case recorderAuditLog:
+		return recorder{}, usage("--recorder %s: %s: run the workload under SCMP_ACT_LOG, and profgen import what was logged", name, noAuditLog)
 	default:
 		return recorder{}, usage("--recorder %s: want auto, ebpf or usernotif", name)
 	}
 }
 
-// bestRecorder returns the best recorder that can be used, and says why not another.
+// tell says why this recorder, and no other.
+func (r recorder) tell(c *cli.Context) {
+	if r.why != "" {
+		fmt.Fprintln(c.App.ErrWriter, r.why)
+	}
+}
+
+// bestRecorder returns the best recorder that can be used, and why no other.
 func bestRecorder(c *cli.Context, facts host.Facts) (recorder, error) {
 	best, ebpfErr := newEBPF(c, facts)
 	if ebpfErr == nil {
-		fmt.Fprintln(c.App.ErrWriter, "recorder ebpf; not usernotif, which sees no capability checks and slows the workload down")
+		best.why = "recorder ebpf; not usernotif: it sees no capability checks and slows the workload down; not auditlog: " + noAuditLog
 		return best, nil
 	}
 	second, err := newUserNotif(c)
@@ -76,7 +90,7 @@ func bestRecorder(c *cli.Context, facts host.Facts) (recorder, error) {
 		return recorder{}, fmt.Errorf("no recorder can be used: ebpf: %w; usernotif: %w", ebpfErr, err)
 	}
 	why := strings.TrimPrefix(ebpfErr.Error(), ebpf.ErrUnavailable.Error()+": ")
-	fmt.Fprintf(c.App.ErrWriter, "recorder usernotif; not ebpf: %s\n", why)
+	second.why = fmt.Sprintf("recorder usernotif; not ebpf: %s; not auditlog: %s", why, noAuditLog)
 	return second, nil
 }
 
@@ -96,6 +110,9 @@ func newUserNotif(c *cli.Context) (recorder, error) {
 		if c.IsSet(flag) {
 			return recorder{}, fmt.Errorf("%w: only what profgen starts itself can be recorded so, and --%s is about what another does", usernotif.ErrUnavailable, flag)
 		}
+	}
+	if c.Bool("no-files") {
+		return recorder{}, fmt.Errorf("%w: it looks at files in any case, which costs it little: leave out --no-files", usernotif.ErrUnavailable)
 	}
 	rec, err := usernotif.New()
 	if err != nil {

@@ -106,9 +106,11 @@ func (u user) profgen(args ...string) *exec.Cmd {
 // rootless records the server in a container of an ordinary user, from start to
 // end: that has to say the same of its calls as a recording in dir by root, but for
 // what happens or not as threads and signals fall.
-func (s server) rootless(t *testing.T, dir string) {
+func (s server) rootless(t *testing.T, dir string, drive []string) {
 	u, layout := testUser(t)
-	out, err := u.profgen("record", "-o", s.name, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port)).CombinedOutput()
+	drive = append([]string{"record", "-o", s.name}, drive...)
+	drive[slices.Index(drive, "--image")+1] = layout + ":" + s.name // as the user sees it
+	out, err := u.profgen(drive...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -119,6 +121,11 @@ func (s server) rootless(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		calls[i] = recordedCalls(t, set)
+		for phase, wanted := range map[evidence.Phase]bool{evidence.Start: true, evidence.Serve: true, evidence.Exec: s.exec != "", evidence.Stop: true} {
+			if wanted && len(callsIn(set, phase)) == 0 {
+				t.Errorf("%s: nothing in phase %s", dir, phase)
+			}
+		}
 	}
 	const chance = 5
 	for i, of := range []string{"only root's recording has", "only the user's recording has"} {

@@ -92,6 +92,7 @@ func scanImage(ctx context.Context, opt scanOptions) (evidence.Set, error) {
 		Objects:    elfs,
 		Privileged: append([]string{}, raised...), // none is known to be none
 		Progress:   opt.Progress,
+		Relax:      files.Relax,
 		Cache:      summaries(opt.Cache),
 	})
 }
@@ -160,7 +161,7 @@ func scanInto(c *cli.Context, dir string, opt scanOptions, subjects []evidence.S
 	}
 	talk, begun := newTalk(c.App.ErrWriter), time.Now()
 	opt.Progress = talk.step
-	defer forScan()()
+	forScan()
 	if !c.Bool("no-cache") {
 		opt.Cache = openCache(c.App.ErrWriter)
 		defer opt.Cache.Close()

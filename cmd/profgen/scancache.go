@@ -78,20 +78,17 @@ func summaries(c *cache.Cache) scan.Cache {
 	return c
 }
 
-// forScan sets the memory up for a scan, until what it returns is called.
+// forScan sets the memory up for a scan.
 //
-// A scan allocates a few hundred megabytes within a few tenths of a second, most
-// of which it keeps. In small pages, the kernel's share of that is a fifth of all
-// time; so the heap begins with a stretch of memory that is to come in large
-// ones, of which nothing is touched before it is used. And what is kept is mostly
-// the contents of files, which the collector does not look into: it may run twice
-// as often, and let memory grow half as much.
-func forScan() (undo func()) {
-	const heap, percent = 384 << 20, 50
+// A scan allocates some hundred megabytes within a few tenths of a second. In small
+// pages, the kernel's share of that is a fifth of all time; so the heap begins with
+// a stretch of memory that is to come in large ones, of which nothing is touched
+// before it is used.
+func forScan() {
+	const heap = 256 << 20
 	b := make([]byte, heap)
 	unix.Madvise(b, unix.MADV_HUGEPAGE) // a kernel without large pages has small ones
 	runtime.KeepAlive(b)
-	was := debug.SetGCPercent(percent)
-	runtime.GC() // b is free memory of the heap from here on
-	return func() { debug.SetGCPercent(was) }
+	debug.SetGCPercent(60) // a large image has little to spare: most of what is found out is kept
+	runtime.GC()           // b is free memory of the heap from here on
 }

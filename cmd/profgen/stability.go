@@ -10,15 +10,30 @@ import (
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
+	"github.com/profgen/profgen/internal/sandbox"
 )
 
 func runsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "runs", Usage: "record it `N` times, and say how much the recordings agree", Value: 1}
 }
 
+func compareFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "with --runs: print how much the recordings agree, as JSON; what the workload prints goes to standard error"}
+}
+
+// workloadStdio is profgen's own, unless that is for profgen's own output.
+func workloadStdio(c *cli.Context) sandbox.Stdio {
+	if c.Bool("json") {
+		return sandbox.Talk()
+	}
+	return sandbox.Inherit()
+}
+
 // checkRuns finds what is wrong with --runs.
 func checkRuns(c *cli.Context) error {
 	switch n := c.Int("runs"); {
+	case n == 1 && c.Bool("json"):
+		return usage("record: --json tells how much several recordings agree: want --runs N")
 	case n < 1:
 		return usage("record: --runs %d: want at least one", n)
 	case n > 1 && (c.IsSet("pid") || c.IsSet("container")):
@@ -37,7 +52,7 @@ func recordRuns(c *cli.Context, facts host.Facts, dir string) error {
 	n, w := c.Int("runs"), c.App.ErrWriter
 	var runs []evidence.Set
 	for len(runs) < n && c.Context.Err() == nil {
-		set, before, err := recordOnce(c, facts, dir, all)
+		set, before, err := recordOnce(c, facts, dir, all, len(runs) == 0)
 		if err != nil {
 			return fmt.Errorf("run %d of %d: %w", len(runs)+1, n, err)
 		}
@@ -49,18 +64,45 @@ func recordRuns(c *cli.Context, facts host.Facts, dir string) error {
 	if err := profiledir.SaveEvidence(dir, all); err != nil {
 		return err
 	}
-	printStability(w, evidence.Compare(runs))
-	return generateAndTell(c, dir, all)
+	agreed := evidence.Compare(runs)
+	printStability(w, agreed)
+	if err := generateAndTell(c, dir, all); err != nil || !c.Bool("json") {
+		return err
+	}
+	return printJSON(c.App.Writer, stability(agreed))
+}
+
+// stability is how much recordings agree, for programs to read.
+func stability(s evidence.Stability) any {
+	type sighting struct {
+		Fact string `json:"fact"`
+		In   []int  `json:"in"` // runs, from 1 on
+	}
+	out := struct {
+		evidence.Stability
+		Sometimes []sighting `json:"sometimes"`
+	}{s, []sighting{}}
+	for _, seen := range s.Sometimes {
+		one := sighting{Fact: factName(seen.Fact)}
+		for _, i := range seen.In {
+			one.In = append(one.In, i+1)
+		}
+		out.Sometimes = append(out.Sometimes, one)
+	}
+	return out
 }
 
 // recordOnce makes one of several recordings, and returns with it what of the
 // evidence before it still holds.
-func recordOnce(c *cli.Context, facts host.Facts, dir string, before evidence.Set) (set, rest evidence.Set, err error) {
+func recordOnce(c *cli.Context, facts host.Facts, dir string, before evidence.Set, first bool) (set, rest evidence.Set, err error) {
 	rec, err := newRecorder(c, facts)
 	if err != nil {
 		return set, rest, err
 	}
 	defer rec.Close()
+	if first {
+		rec.tell(c)
+	}
 	run, done, err := newRun(c, facts, rec)
 	if err != nil {
 		return set, rest, err

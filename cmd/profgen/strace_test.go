@@ -26,10 +26,11 @@ import (
 )
 
 // What is recorded of a real server, from its start to its end, is what strace
-// sees of the same run: the same system calls, with the same arguments.
+// sees of the same run: the same system calls, with the same arguments, and the
+// same files.
 func TestRecordingEqualsStrace(t *testing.T) {
 	layout := testImages(t)
-	for _, s := range append(servers, server{"postgres", 5432, `pg_isready -q -h $HOST -p $PORT`}) {
+	for _, s := range append(servers, postgres) {
 		t.Run(s.name, func(t *testing.T) {
 			img, err := image.Open(t.Context(), layout+":"+s.name, image.Platform{})
 			if err != nil && s.name == "postgres" {
@@ -42,13 +43,22 @@ func TestRecordingEqualsStrace(t *testing.T) {
 			for _, name := range []string{recorderEBPF, recorderUserNotif} {
 				t.Run(name, func(t *testing.T) {
 					endBystander := startBystander(t) // whose calls are no part of it
-					recorded, traced := s.recordAndTrace(t, img, name)
+					set, log := s.recordAndTrace(t, img, name)
 					endBystander()
+					facts, err := host.Read()
+					if err != nil {
+						t.Fatal(err)
+					}
+					lines := linesOf(log, img.Config().Command()[0])
+					recorded, traced := recordedCalls(t, set), tracedCalls(lines, facts.Arch)
 					if len(traced) < 20 {
 						t.Fatalf("strace saw only %d calls: %v", len(traced), traced)
 					}
 					if diff := cmp.Diff(traced, recorded); diff != "" {
 						t.Errorf("calls of the workload, each with the arguments listed (-strace +recorded):\n%s", diff)
+					}
+					if name == recorderEBPF {
+						compareFiles(t, set, lines)
 					}
 				})
 			}
@@ -68,7 +78,7 @@ func recorderCalled(t *testing.T, name string) (record.Recorder, string) {
 		t.Cleanup(func() { rec.Close() })
 		return rec, rec.Listener()
 	}
-	rec, err := ebpf.New(ebpf.Options{})
+	rec, err := ebpf.New(ebpf.Options{Files: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +87,8 @@ func recorderCalled(t *testing.T, name string) (record.Recorder, string) {
 }
 
 // recordAndTrace runs the server once, recorded and under strace, and returns
-// what either saw of the workload itself: each call as "name", or as "name values"
-// of the arguments that recordings have.
-func (s server) recordAndTrace(t *testing.T, img *image.Image, recorder string) (recorded, traced []string) {
+// what was recorded, and strace's log.
+func (s server) recordAndTrace(t *testing.T, img *image.Image, recorder string) (set evidence.Set, log string) {
 	t.Helper()
 	facts, err := host.Read()
 	if err != nil {
@@ -90,9 +99,9 @@ func (s server) recordAndTrace(t *testing.T, img *image.Image, recorder string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := filepath.Join(t.TempDir(), "strace")
+	name := filepath.Join(t.TempDir(), "strace")
 	ct := &sandbox.Container{
-		Image: img, Runtime: underStrace(t, rt, log, facts.Arch), Stdio: sandbox.Talk(),
+		Image: img, Runtime: underStrace(t, rt, name, facts.Arch), Stdio: sandbox.Talk(),
 		Confinement: openConfinement(facts.Arch, false, nil), Listener: listener,
 	}
 	res, err := record.Run{
@@ -104,14 +113,15 @@ func (s server) recordAndTrace(t *testing.T, img *image.Image, recorder string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(log)
+	raw, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return recordedCalls(t, res.Evidence), tracedCalls(string(raw), img.Config().Command()[0], facts.Arch)
+	return res.Evidence, string(raw)
 }
 
-// recordedCalls are the calls of the workload itself.
+// recordedCalls are the calls of the workload itself: each as "name", or as "name
+// values" of the arguments that recordings have.
 func recordedCalls(t *testing.T, set evidence.Set) []string {
 	t.Helper()
 	out := map[string]bool{}
@@ -142,7 +152,7 @@ func underStrace(t *testing.T, rt sandbox.Runtime, log string, arch abi.Arch) sa
 			raw = append(raw, name)
 		}
 	}
-	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *' run '*) exec strace -f -qq -X raw -e raw=%s --pidns-translation -o %s %s \"$@\";; esac\nexec %s \"$@\"\n",
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *' run '*) exec strace -f -qq -y -X raw -e raw=%s --pidns-translation -o %s %s \"$@\";; esac\nexec %s \"$@\"\n",
 		strings.Join(raw, ","), log, rt.Path, rt.Path)
 	rt.Path = filepath.Join(t.TempDir(), "runc")
 	if err := os.WriteFile(rt.Path, []byte(script), 0o755); err != nil {
@@ -158,16 +168,16 @@ var (
 	straceDone  = regexp.MustCompile(`^(\d+) .*\bexecve(?:\(| resumed).*= 0$`)
 )
 
-// tracedCalls picks from strace's log the calls of the process that execs
-// program, from then on, and of all that descends from it.
-func tracedCalls(log, program string, arch abi.Arch) []string {
+// linesOf picks from strace's log the lines of the process that execs program,
+// from then on, and of all that descends from it.
+func linesOf(log, program string) []string {
 	exec := regexp.MustCompile(`^\d+ +execve\("(?:[^"]*/)?` + regexp.QuoteMeta(filepath.Base(program)) + `"`)
 	counted := map[string]bool{}
-	calls := map[string]bool{}
+	var lines []string
 	execs := false // the exec has begun; it may end on a line of its own
 	for line := range strings.SplitSeq(log, "\n") {
-		if m := straceCall.FindStringSubmatch(line); m != nil && counted[m[1]] {
-			calls[tracedCall(m[2], m[3], arch)] = true
+		if pid, _, _ := strings.Cut(line, " "); counted[pid] {
+			lines = append(lines, line)
 		}
 		if m := straceChild.FindStringSubmatch(line); m != nil && counted[m[1]] {
 			counted[m[2]] = true
@@ -177,7 +187,57 @@ func tracedCalls(log, program string, arch abi.Arch) []string {
 			counted[m[1]] = true
 		}
 	}
+	return lines
+}
+
+// tracedCalls are the calls of lines of strace as recordedCalls has them.
+func tracedCalls(lines []string, arch abi.Arch) []string {
+	calls := map[string]bool{}
+	for _, line := range lines {
+		if m := straceCall.FindStringSubmatch(line); m != nil {
+			calls[tracedCall(m[2], m[3], arch)] = true
+		}
+	}
 	return slices.Sorted(maps.Keys(calls))
+}
+
+var (
+	straceOpened = regexp.MustCompile(`^\d+ .*\b(?:open|openat|openat2|creat)(?:\(| resumed).* = \d+<(/[^>]*)>(?:\(deleted\))?$`)
+	ownFolder    = regexp.MustCompile(`^/proc/[0-9]+(/|$)`)
+)
+
+// compareFiles wants all files that strace saw to be opened, by the names that the
+// kernel has for them, and none that it did not see: what is not opened is at least
+// named, but for what is mapped in an exec.
+func compareFiles(t *testing.T, set evidence.Set, lines []string) {
+	t.Helper()
+	recorded, opened := map[string]bool{}, map[string]bool{}
+	log := strings.Join(lines, "\n")
+	for _, line := range lines {
+		if m := straceOpened.FindStringSubmatch(line); m != nil && !strings.Contains(line, "O_PATH") {
+			opened[ownFolder.ReplaceAllString(m[1], "/proc/self$1")] = true
+		}
+	}
+	for _, f := range set.Facts {
+		f, ok := f.(evidence.FileAccess)
+		if !ok || f.Phase == evidence.Runtime {
+			continue
+		}
+		recorded[string(f.Path)] = true
+		base := filepath.Base(string(f.Path))
+		named := opened[string(f.Path)] || strings.Contains(log, base+`"`) || strings.Contains(log, base+">")
+		if !named && !strings.ContainsAny(f.Perms, "xm") {
+			t.Errorf("recorded: %s %s; strace saw nothing of the kind", f.Perms, f.Path)
+		}
+	}
+	if len(opened) < 3 {
+		t.Fatalf("strace saw only %d files: %v", len(opened), opened)
+	}
+	for path := range opened {
+		if !recorded[path] {
+			t.Errorf("strace saw %s opened, and it was not recorded", path)
+		}
+	}
 }
 
 // tracedCall is a line of strace as recordedCalls has it.

@@ -19,11 +19,13 @@ import (
 func whyCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "why",
-		Usage:     "say why a system call or capability is allowed or not",
+		Usage:     "say why a system call, capability or file is allowed or not",
 		ArgsUsage: "DIR NAME",
-		Description: "NAME is a system call (clone3) or a capability (CAP_CHOWN). Printed are what was\n" +
-			"decided, what a recording saw, and how the image's code can get there: the shortest\n" +
-			"path from a program's entry to the system call, one call a line.\n\n" +
+		Description: "NAME is a system call (clone3), a capability (CAP_CHOWN), a file (/etc/passwd) or a resource\n" +
+			"(pids, memory, nofile, shm, tcp-port, udp-port, or resources for all). Of a resource is\n" +
+			"printed what was seen in use, and how it is limited, in which flag of docker run. Of the\n" +
+			"others are printed what was decided, what a recording saw, and how the image's code can\n" +
+			"get there: the shortest path from a program's entry to the system call, one call a line.\n\n" +
 			"The profile is decided anew: give the options that it was generated with.",
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print all that is known, as JSON"},
@@ -38,32 +40,63 @@ func whyAction(c *cli.Context) error {
 		return usage("why: want two arguments, DIR and NAME; got %d", c.NArg())
 	}
 	dir := c.Args().First()
-	name, err := knownName(c.Args().Get(1))
+	if kinds := resourcesNamed(c.Args().Get(1)); len(kinds) > 0 {
+		return whyResources(c, dir, kinds)
+	}
+	name, err := c.Args().Get(1), error(nil)
+	if !strings.HasPrefix(name, "/") {
+		if name, err = knownName(name); err != nil {
+			return err
+		}
+	}
+	set, decided, err := decideAnew(c, dir)
 	if err != nil {
 		return err
 	}
+	var a interface{ print(io.Writer) } = explainName(name, set, decided)
+	if strings.HasPrefix(name, "/") {
+		a = explainFile(name, set, decided)
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, a)
+	}
+	a.print(c.App.Writer)
+	return nil
+}
+
+// decideAnew decides the profile of dir, with the options given.
+func decideAnew(c *cli.Context, dir string) (evidence.Set, policy.Policy, error) {
 	set, err := profiledir.Evidence(dir)
 	if err != nil {
-		return err
+		return set, policy.Policy{}, err
 	}
 	opt := generateOptions(c)
 	opt.AllowIncomplete = true // whatever was decided, and however, is to be explained
 	bundle, err := gen.Generate(set, opt)
 	if err != nil {
-		return err
+		return set, policy.Policy{}, err
 	}
 	stale, err := profiledir.Differ(dir, bundle)
 	if err != nil {
-		return err
+		return set, policy.Policy{}, err
 	}
 	if slices.Contains(stale, gen.SeccompFile) || slices.Contains(stale, gen.CapabilitiesFile) {
 		fmt.Fprintf(c.App.ErrWriter, "note: the files in %s were not made from its evidence with these options; what follows is about a profile that would be\n", dir)
 	}
-	a := explainName(name, set, bundle.Policy)
-	if c.Bool("json") {
-		return printJSON(c.App.Writer, a)
+	return set, bundle.Policy, nil
+}
+
+// whyResources says what was seen of resources, and how they are limited.
+func whyResources(c *cli.Context, dir string, kinds []evidence.ResourceKind) error {
+	set, decided, err := decideAnew(c, dir)
+	if err != nil {
+		return err
 	}
-	a.print(c.App.Writer)
+	all := uses(set, decided, kinds)
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, all)
+	}
+	printUses(c.App.Writer, set, all)
 	return nil
 }
 

@@ -59,7 +59,7 @@ func newContainer(c *cli.Context, confinement sandbox.Confinement) (*sandbox.Con
 		return nil, err
 	}
 	ct := &sandbox.Container{
-		Bundle: c.String("bundle"), Args: c.Args().Slice(), Runtime: rt, Stdio: sandbox.Inherit(),
+		Bundle: c.String("bundle"), Args: c.Args().Slice(), Runtime: rt, Stdio: workloadStdio(c),
 		Limits: rootfs.Limits{Bytes: c.Int64("max-image-size")}, Confinement: confinement,
 	}
 	switch network := c.String("network"); network {

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/profgen/profgen/gen/apparmor"
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/internal/abi"
 )
@@ -50,6 +51,7 @@ func TestGolden(t *testing.T) {
 				t.Errorf("-golden +got:\n%s", d)
 			}
 			if err == nil {
+				checkCanonical(t, got.Data)
 				for _, kernel := range kernels() {
 					findParser(t).compile(t, kernel, got.Data)
 				}
@@ -130,7 +132,7 @@ func TestComplainDeniesNothing(t *testing.T) {
 			t.Errorf("complain mode has %q", r)
 		}
 	}
-	if !bytes.Contains(profile, []byte("mediate_deleted,complain) {")) {
+	if !bytes.Contains(profile, []byte("attach_disconnected,complain,")) {
 		t.Error("no complain flag")
 	}
 }
@@ -194,5 +196,17 @@ func TestRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || out != nil {
 			t.Errorf("%v, %v: got %q, %v; want an error with %s", tt.p, tt.o, out, err, tt.want)
 		}
+	}
+}
+
+// checkCanonical checks that profgen fmt would change nothing in what is emitted.
+func checkCanonical(t *testing.T, text []byte) {
+	t.Helper()
+	file, err := syntax.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(text), string(syntax.Format(file.Canonical()))); diff != "" {
+		t.Errorf("profgen fmt changes it (-emitted +formatted):\n%s", diff)
 	}
 }

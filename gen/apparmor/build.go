@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/internal/abi"
 )
@@ -48,19 +49,26 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 		Confined:  p.Files.Confined,
 		Groups:    []Group{capabilities, network},
 	}
-	if slices.Contains(p.Capabilities, "CAP_SYS_ADMIN") {
-		profile.Groups = append(profile.Groups, Group{"Unmounting: because CAP_SYS_ADMIN is among the capabilities.", []Rule{Umount{}}})
+	mounts, err := mountRules(p)
+	if err != nil {
+		return Profile{}, err
+	}
+	switch {
+	case len(p.Mounts) > 0:
+		profile.Groups = append(profile.Groups, mounts)
+	case !p.Files.Confined && slices.Contains(p.Capabilities, "CAP_SYS_ADMIN"):
+		profile.Groups = append(profile.Groups, Group{"Unmounting: because CAP_SYS_ADMIN is among the capabilities.", []syntax.Item{umount("")}})
 	}
 	allowed, err := files(p, o.Mode)
 	if err != nil {
 		return Profile{}, err
 	}
-	profile.Groups = append(profile.Groups, signals(p.Name), ptrace(p.Name))
+	profile.Groups = append(profile.Groups, signals(p), ptrace(p))
 	profile.Groups = append(profile.Groups, allowed...)
 	if o.Mode == Enforce {
 		profile.Groups = append(profile.Groups, hardening(p)...)
 	}
-	local := Group{"Local changes. They cannot lift a deny rule.", []Rule{Include{"local/" + p.Name}}}
+	local := Group{"Local changes. They cannot lift a deny rule.", []syntax.Item{syntax.Include{Path: "<local/" + p.Name + ">", IfExists: true}}}
 	profile.Groups = append(profile.Groups, local)
 	return profile, nil
 }
@@ -71,7 +79,7 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 func flags(m Mode) []string {
 	out := []string{"attach_disconnected", "mediate_deleted"}
 	if m == Complain {
-		out = append(out, "complain")
+		out = slices.Insert(out, 1, "complain")
 	}
 	return out
 }
@@ -82,7 +90,7 @@ func capabilityRules(p policy.Policy) (Group, error) {
 		if _, ok := abi.CapabilityNumber(name); !ok {
 			return Group{}, fmt.Errorf("capability %q: not one of the kernel's (want a name such as CAP_CHOWN)", name)
 		}
-		g.Rules = append(g.Rules, Capability{strings.ToLower(strings.TrimPrefix(name, "CAP_"))})
+		g.Rules = append(g.Rules, capability(strings.ToLower(strings.TrimPrefix(name, "CAP_"))))
 	}
 	if len(g.Rules) == 0 {
 		g.Comment = "Capabilities: none."
@@ -95,7 +103,7 @@ func networkRules(p policy.Policy) (Group, error) {
 	for _, n := range p.Network {
 		if n == (policy.Network{}) {
 			g.Comment = "Sockets: any, since not all that the workload may ask for are known."
-			g.Rules = append(g.Rules, Network{})
+			g.Rules = append(g.Rules, network(syntax.Qualifiers{}, "", ""))
 			continue
 		}
 		if !slices.Contains(families(), n.Family) {
@@ -104,7 +112,7 @@ func networkRules(p policy.Policy) (Group, error) {
 		if !slices.Contains(socketTypes(), n.Type) && n.Type != "" {
 			return Group{}, fmt.Errorf("network %s %s: AppArmor 3.0 has no socket type %q (it has %s)", n.Family, n.Type, n.Type, strings.Join(socketTypes(), ", "))
 		}
-		g.Rules = append(g.Rules, Network{n.Family, n.Type})
+		g.Rules = append(g.Rules, network(syntax.Qualifiers{}, n.Family, n.Type))
 	}
 	if len(g.Rules) == 0 {
 		g.Comment = "Sockets: none."
@@ -133,22 +141,42 @@ func socketTypes() []string {
 // A runtime is unconfined on most hosts. Where it has a profile, that is named
 // after it or, as AppArmor 4 ships them and podman's own template expects,
 // attached to and named by its path.
-func signals(name string) Group {
+//
+// Among the container's own processes any signal goes: a program has many that it
+// sends only when something is amiss, and none reaches beyond.
+func signals(p policy.Policy) Group {
 	const path = "{/usr/bin/,/usr/sbin/,}"
-	return Group{"Signals: from the host and its container runtimes, and among the container's own processes.", []Rule{
-		Signal{"receive", "unconfined"},
-		Signal{"receive", path + "crun*"},
-		Signal{"receive", path + "podman"},
-		Signal{"receive", path + "runc"},
-		Signal{"send, receive", name},
+	g := Group{"Signals: from the host and its container runtimes, and among the container's own processes.", []syntax.Item{
+		with("signal", "receive", "unconfined"),
+		with("signal", "receive", path+"crun*"),
+		with("signal", "receive", path+"podman"),
+		with("signal", "receive", path+"runc"),
+		with("signal", "send receive", p.Name),
 	}}
+	var set []string
+	for _, n := range p.Processes.Signals {
+		set = append(set, signalName(n))
+	}
+	if len(set) > 0 {
+		g.Comment = "Signals: from the host and its container runtimes, among the container's own processes, and what was sent to others."
+		g.Rules = append(g.Rules, with("signal", "send", "unconfined", syntax.Condition{Key: "set", Values: set}))
+	}
+	return g
 }
 
-// ptrace lets ps read /proc/PID of its neighbours, and debuggers work within
-// the container, as docker-default does. It is no way out: the peer is the
-// profile itself.
-func ptrace(name string) Group {
-	return Group{"Tracing: among the container's own processes.", []Rule{
-		Ptrace{"trace, read, tracedby, readby", name},
-	}}
+// ptrace lets ps look at /proc/PID of its neighbours and, if the policy says so,
+// debuggers work within the container, as docker-default does. It is no way out:
+// the peer is the profile itself.
+func ptrace(p policy.Policy) Group {
+	g := Group{"Tracing: among the container's own processes, to look at them.", []syntax.Item{with("ptrace", "read readby", p.Name)}}
+	if p.Processes.Trace || !p.Files.Confined {
+		g = Group{"Tracing: among the container's own processes.", []syntax.Item{with("ptrace", "trace read tracedby readby", p.Name)}}
+	}
+	switch p.Processes.TraceOutside {
+	case "read":
+		g.Rules = append(g.Rules, with("ptrace", "read", "unconfined"))
+	case "trace":
+		g.Rules = append(g.Rules, with("ptrace", "trace read", "unconfined"))
+	}
+	return g
 }

@@ -7,28 +7,25 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/evidence"
 	"github.com/profgen/profgen/gen/policy"
 )
 
-// How many digits a number has at most. Unlike [0-9]*, which lets anything follow
-// the first digit, a pattern of optional digits lets in numbers only.
-const (
-	pidDigits = 7  // of pid_max: 4194304
-	intDigits = 20 // of 2^64
-)
-
 // variable returns the variable that stands for a stretch of a name that is of a
-// class.
+// class. Unlike [0-9]*, which lets anything follow the first digit, optional
+// digits let in numbers only.
 func variable(p policy.Piece) (Variable, error) {
 	number := func(digits int) string { return "[0-9]" + strings.Repeat("{[0-9],}", digits-1) }
 	switch p.Class {
 	case policy.PID:
-		return Variable{"pid", number(pidDigits)}, nil
+		return Variable{"pid", number(policy.PIDDigits)}, nil
 	case policy.Digits:
-		return Variable{"int", number(intDigits)}, nil
+		return Variable{"int", number(policy.IntDigits)}, nil
 	case policy.Hex:
 		return Variable{fmt.Sprintf("hex%d", len(p.Text)), strings.Repeat("[0-9A-Fa-f]", len(p.Text))}, nil
+	case policy.Object:
+		return Variable{"object", "*.so{,.[0-9]*}"}, nil
 	case policy.Random:
 		return Variable{fmt.Sprintf("rand%d", len(p.Text)), strings.Repeat("[0-9A-Za-z]", len(p.Text))}, nil
 	}
@@ -59,7 +56,7 @@ func variables(p policy.Policy) ([]Variable, error) {
 // run under this same profile too: a change of profile fails with no-new-privileges.
 func files(p policy.Policy, m Mode) ([]Group, error) {
 	if !p.Files.Confined {
-		g := Group{"Files: all, except for what is denied below.", []Rule{File{}}}
+		g := Group{"Files: all, except for what is denied below.", []syntax.Item{syntax.FileRule{}}}
 		if m == Complain {
 			g.Comment = "Files: all."
 		}
@@ -98,23 +95,27 @@ func groupOf(r policy.FileRule) int {
 }
 
 // fileRules returns the rules that say r: a hard link has one of its own.
-func fileRules(r policy.FileRule) ([]Rule, error) {
+func fileRules(r policy.FileRule) ([]syntax.Item, error) {
 	name, err := pattern(r.Name)
 	if err != nil {
 		return nil, err
 	}
-	var out []Rule
+	var out []syntax.Item
 	perms := strings.ReplaceAll(r.Perms, "x", "ix")
 	if strings.Contains(perms, "l") {
 		target, err := QuotePath(r.Target)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Link{name, target})
+		out = append(out, syntax.Link{Name: name, Target: target})
 		perms = strings.ReplaceAll(perms, "l", "")
 	}
 	if perms != "" {
-		out = append(out, File{Path: name, Access: perms, Owner: r.Owner})
+		var q syntax.Qualifiers
+		if r.Owner {
+			q.Who = "owner"
+		}
+		out = append(out, file(q, name, perms))
 	}
 	return out, nil
 }

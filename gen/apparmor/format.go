@@ -10,6 +10,7 @@ import (
 	"sync"
 	"text/template"
 
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/templates"
 )
 
@@ -64,7 +65,7 @@ func (p Profile) MarshalText() ([]byte, error) {
 }
 
 func (g Group) block() block {
-	out := block{Lines: lines(g.Rules)}
+	out := block{Lines: syntax.Lines(g.Rules)}
 	if g.Comment != "" {
 		out.Comment = []string{comment(g.Comment)}
 	}
@@ -105,56 +106,4 @@ func comment(s string) string {
 		q = q[:maxComment] + "..."
 	}
 	return q
-}
-
-// lines returns the rules as text, aligned and sorted, each once.
-func lines(rules []Rule) []string {
-	var table [][]string
-	for _, r := range rules {
-		table = append(table, r.fields())
-	}
-	slices.SortFunc(table, slices.Compare[[]string])
-	table = slices.CompactFunc(table, slices.Equal[[]string])
-	widths := columns(table)
-	var out []string
-	for _, fields := range table {
-		out = append(out, join(fields, widths))
-	}
-	return out
-}
-
-// maxColumn is the width beyond which a field no longer moves those of other
-// lines to the right.
-const maxColumn = 40
-
-// columns returns how wide each field has to be for the next to align.
-func columns(table [][]string) []int {
-	var out []int
-	for _, fields := range table {
-		for i, f := range fields {
-			if i == len(out) {
-				out = append(out, 0)
-			}
-			if len(f) <= maxColumn {
-				out[i] = max(out[i], len(f))
-			}
-		}
-	}
-	return out
-}
-
-// join returns the rule with these fields. Includes end without a comma.
-func join(fields []string, widths []int) string {
-	var b strings.Builder
-	for i, f := range fields {
-		if i == len(fields)-1 {
-			b.WriteString(f)
-			break
-		}
-		fmt.Fprintf(&b, "%-*s ", widths[i], f)
-	}
-	if !strings.HasPrefix(fields[0], "include ") {
-		b.WriteByte(',')
-	}
-	return b.String()
 }

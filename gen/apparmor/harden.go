@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/policy"
 )
 
@@ -17,20 +18,16 @@ import (
 //
 // Nothing lifts a deny rule, not even the local include. A policy that allows
 // AF_ALG therefore gets no rule against it. CAP_SYS_ADMIN does not lift the one
-// against mounting: docker-default has it too.
+// against mounting, which docker-default has too; mounts that were seen do.
 //
 // Where files are confined, no rule reaches what these would refuse but one that
 // the recording asks for.
 func hardening(p policy.Policy) []Group {
-	kernel := []Rule{Deny{Mount{}}}
-	if !slices.ContainsFunc(p.Network, func(n policy.Network) bool { return n.Family == "alg" }) {
-		kernel = append(kernel, Deny{Network{Family: "alg"}})
-	}
-	denied := []Group{{"Denied: mounting, and the kernel's crypto sockets (CVE-2026-31431).", kernel}}
+	ways := kernelDenied(p)
 	if p.Files.Confined {
-		return denied
+		return ways
 	}
-	return append(denied, []Group{
+	return append(ways, []Group{
 		{"Denied: writing to /proc, but for processes' own files and sys/kernel/shm*.", denyFiles("w",
 			"@{PROC}/*",
 			"@{PROC}/{[^1-9s/]*,s,s[^y/]*,sy,sy[^s/]*,sys[^/]*}/**",
@@ -53,10 +50,26 @@ func hardening(p policy.Policy) []Group {
 	}...)
 }
 
-func denyFiles(access string, paths ...string) []Rule {
-	var out []Rule
+// kernelDenied refuses ways to the kernel that no file has.
+func kernelDenied(p policy.Policy) []Group {
+	var rules []syntax.Item
+	var what []string
+	if len(p.Mounts) == 0 {
+		rules, what = append(rules, syntax.Rule{Qualifiers: denied, Kind: "mount"}), append(what, "mounting")
+	}
+	if !slices.ContainsFunc(p.Network, func(n policy.Network) bool { return n.Family == "alg" }) {
+		rules, what = append(rules, network(denied, "alg", "")), append(what, "the kernel's crypto sockets (CVE-2026-31431)")
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	return []Group{{"Denied: " + strings.Join(what, ", and ") + ".", rules}}
+}
+
+func denyFiles(access string, paths ...string) []syntax.Item {
+	var out []syntax.Item
 	for _, p := range paths {
-		out = append(out, Deny{File{Path: p, Access: access}})
+		out = append(out, file(denied, p, access))
 	}
 	return out
 }

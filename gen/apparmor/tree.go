@@ -1,7 +1,14 @@
 package apparmor
 
-// Profile is an AppArmor profile as a tree. Rules come in groups, which keep
-// their order; rules within a group are a set, printed sorted.
+import (
+	"slices"
+	"strings"
+
+	"github.com/profgen/profgen/gen/apparmor/syntax"
+)
+
+// Profile is the AppArmor profile of a policy. Rules come in groups, which keep
+// their order; rules within a group are a set.
 type Profile struct {
 	Tool      string    // who wrote it, for the header
 	Subjects  []Subject // what it is for, for the header; a set
@@ -20,107 +27,68 @@ type Variable struct {
 }
 
 // Group is rules that belong together, under a comment.
-type Group struct {
-	Comment string // one line; "" for none
-	Rules   []Rule
-}
-
-// Rule is one rule of a profile. The set of kinds is closed.
 //
 // Strings in rules are AppArmor text and written as they are: whoever makes a
 // rule from foreign text escapes it first, as [QuotePath] does.
-type Rule interface {
-	// fields returns the rule's parts in order, without the comma at its end.
-	// They are what gets aligned.
-	fields() []string
+type Group struct {
+	Comment string // one line; "" for none
+	Rules   []syntax.Item
 }
 
-// Capability allows one capability.
-type Capability struct {
-	Name string // as AppArmor spells it: net_admin
+// denied refuses, silently, whatever other rules allow and even in complain mode.
+var denied = syntax.Qualifiers{Access: "deny"}
+
+// capability allows one, as AppArmor spells it: net_admin.
+func capability(name string) syntax.Item { return syntax.Capability{Names: []string{name}} }
+
+// network allows sockets of a family and type; "" for all.
+func network(q syntax.Qualifiers, family, kind string) syntax.Item {
+	return syntax.Rule{Qualifiers: q, Kind: "network", Words: nonEmpty(family, kind)}
 }
 
-// Network allows sockets of a family and type.
-type Network struct {
-	Family string // inet
-	Type   string // stream; "" for all
-}
-
-// Signal allows signals to or from processes under another profile.
-type Signal struct {
-	Access string // send, receive, or both with a comma and a space between
-	Peer   string // a pattern for profile names
-}
-
-// Ptrace allows tracing, or being traced by, processes under another profile.
-type Ptrace struct {
-	Access string // trace, read, tracedby, readby
-	Peer   string // a pattern for profile names
-}
-
-// Mount allows mounting anything anywhere.
-type Mount struct{}
-
-// Umount allows unmounting anything.
-type Umount struct{}
-
-// File allows access to files.
-type File struct {
-	Path   string // a pattern, quoted where that is needed; "" for every file and all access
-	Access string // permission letters: rw
-	Owner  bool   // only to who owns the file
-}
-
-// Link allows to make a hard link.
-type Link struct {
-	Path, Target string // patterns, quoted where that is needed
-}
-
-// Deny refuses what Rule would allow, silently, whatever other rules allow and
-// even in complain mode.
-type Deny struct {
-	Rule Rule
-}
-
-// Include reads further rules from a file of the host, if there is one.
-type Include struct {
-	Path string // below /etc/apparmor.d
-}
-
-func (r Capability) fields() []string { return []string{"capability", r.Name} }
-
-func (r Network) fields() []string { return nonEmpty("network", r.Family, r.Type) }
-
-func (r Signal) fields() []string { return []string{"signal", "(" + r.Access + ")", "peer=" + r.Peer} }
-
-func (r Ptrace) fields() []string { return []string{"ptrace", "(" + r.Access + ")", "peer=" + r.Peer} }
-
-func (Mount) fields() []string { return []string{"mount"} }
-
-func (Umount) fields() []string { return []string{"umount"} }
-
-func (r File) fields() []string {
-	if r.Path == "" {
-		return []string{"file"}
+// with allows signals or tracing, to or from processes under another profile: peer
+// is a pattern for its name.
+func with(kind, access, peer string, conds ...syntax.Condition) syntax.Item {
+	return syntax.Rule{
+		Kind: kind, Access: strings.Fields(access),
+		Conds: append(conds, syntax.Condition{Key: "peer", Values: []string{peer}}),
 	}
-	if r.Owner {
-		return []string{"owner " + r.Path, r.Access}
-	}
-	return []string{r.Path, r.Access}
 }
 
-func (r Link) fields() []string { return []string{"link " + r.Path, "->", r.Target} }
+// mount allows mounting source at target, both patterns, with all of the options
+// and no others; what is "" or none is any.
+func mount(fstype string, options []string, source, target string) syntax.Item {
+	r := syntax.Rule{Kind: "mount", Object: source, Target: target}
+	if slices.Contains(options, "remount") {
+		// Neither source nor type, whatever the call gave.
+		r, fstype = syntax.Rule{Kind: "remount", Object: target}, ""
+	}
+	if fstype != "" {
+		r.Conds = append(r.Conds, syntax.Condition{Key: "fstype", Values: []string{fstype}})
+	}
+	if rest := slices.DeleteFunc(slices.Clone(options), func(o string) bool { return o == "remount" }); len(rest) > 0 {
+		r.Conds = append(r.Conds, syntax.Condition{Key: "options", Values: rest})
+	}
+	return r
+}
 
-func (r Deny) fields() []string { return append([]string{"deny"}, r.Rule.fields()...) }
+// umount allows unmounting what is at a pattern; "" for anything.
+func umount(target string) syntax.Item { return syntax.Rule{Kind: "umount", Object: target} }
 
-func (r Include) fields() []string { return []string{"include if exists <" + r.Path + ">"} }
+// pivotRoot allows to make newRoot the root and to put the old one at oldRoot; patterns.
+func pivotRoot(oldRoot, newRoot string) syntax.Item {
+	r := syntax.Rule{Kind: "pivot_root", Object: newRoot}
+	if oldRoot != "" {
+		r.Conds = []syntax.Condition{{Key: "oldroot", Values: []string{oldRoot}}}
+	}
+	return r
+}
+
+// file allows access to files of a pattern.
+func file(q syntax.Qualifiers, path, perms string) syntax.Item {
+	return syntax.FileRule{Qualifiers: q, Path: path, Perms: perms}
+}
 
 func nonEmpty(fields ...string) []string {
-	var out []string
-	for _, f := range fields {
-		if f != "" {
-			out = append(out, f)
-		}
-	}
-	return out
+	return slices.DeleteFunc(fields, func(f string) bool { return f == "" })
 }

@@ -118,7 +118,10 @@ type FileAccess struct {
 	// file's uid), which AppArmor's owner qualifier asks for. Not known is false.
 	Owner  bool   `json:"owner,omitempty"`
 	Origin Origin `json:"origin,omitempty"`
-	Target Path   `json:"target,omitempty"` // of l: the name that the link was made from
+	// Mounted says that a file that the workload made lies on a mount. Of others
+	// the origin says it.
+	Mounted bool `json:"mounted,omitempty"`
+	Target  Path `json:"target,omitempty"` // of l: the name that the link was made from
 	// Errno is why it came to nothing, as errno(3) spells it: EACCES. "" is
 	// success. What failed with ENOENT names no file, and needs no rule.
 	Errno string `json:"errno,omitempty"`
@@ -217,7 +220,7 @@ func (f Mount) known() (Basis, Phase)      { return f.Basis, f.Phase }
 func (f Resource) known() (Basis, Phase)   { return f.Basis, f.Phase }
 
 func (f FileAccess) key() string {
-	return fmt.Sprintf("4 %q %q %q %t %q %q %q %q %q", f.Path, f.Perms, f.Kind, f.Owner, f.Origin, f.Target, f.Errno, f.Phase, f.Basis)
+	return fmt.Sprintf("4 %q %q %q %t %q %t %q %q %q %q", f.Path, f.Perms, f.Kind, f.Owner, f.Origin, f.Mounted, f.Target, f.Errno, f.Phase, f.Basis)
 }
 
 func (f Executed) key() string {
@@ -265,6 +268,8 @@ func (f FileAccess) validate() error {
 		return fmt.Errorf("kind of file %q: want one of %q", f.Kind, kinds[1:])
 	case !slices.Contains([]Origin{"", FromImage, FromMount, FromItself}, f.Origin):
 		return fmt.Errorf("origin %q: want image, mount or created", f.Origin)
+	case f.Mounted && f.Origin != FromItself:
+		return fmt.Errorf("mounted: of a file of origin %q the origin says it", f.Origin)
 	case f.Errno != "" && !errnoName.MatchString(f.Errno):
 		return fmt.Errorf("errno %q: want a name such as EACCES", f.Errno)
 	case f.Target != "" && !strings.Contains(f.Perms, "l"):

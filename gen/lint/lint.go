@@ -90,6 +90,8 @@ type linter struct {
 	native abi.Arch            // the kernel that the seccomp profile is reviewed for
 	spec   *specs.LinuxSeccomp // what the reader makes of it there
 	base   *specs.LinuxSeccomp // what the engine does by default there
+
+	engines map[string]bool // names in the default profiles of engines; nil until asked for
 }
 
 // add adds a finding about rule number i of the seccomp profile, from 0; -1 is

@@ -131,7 +131,7 @@ func quietAbout(t *testing.T, doc string, text []byte) {
 		case gen.SeccompFile:
 			quiet(t, doc+".json", f.Bytes, "seccomp-dangerous-call", "seccomp-wider-than-default")
 		case gen.AppArmorFile:
-			quiet(t, doc+".apparmor", f.Bytes, "apparmor-capability")
+			quiet(t, doc+".apparmor", f.Bytes, "apparmor-capability", "apparmor-mount")
 		}
 	}
 }

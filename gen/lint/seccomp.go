@@ -184,7 +184,7 @@ func (l *linter) conditions(i int, r seccomp.FileRule) {
 func (l *linter) spelling(i int, r seccomp.FileRule) {
 	for _, name := range r.AllNames() {
 		known := slices.ContainsFunc(abi.Arches(), func(a abi.Arch) bool { _, ok := a.Number(name); return ok })
-		if !known && !namedByEngines(name) {
+		if !known && !l.namedByEngines(name) {
 			l.add(unknownCall, i, "%q: no kernel has such a call", name)
 		}
 	}
@@ -192,14 +192,22 @@ func (l *linter) spelling(i int, r seccomp.FileRule) {
 
 // namedByEngines reports whether the default profiles know the name: they have
 // those of architectures that profgen has no tables for.
-func namedByEngines(name string) bool {
-	for _, c := range []seccomp.Consumer{seccomp.Docker, seccomp.Podman} {
-		f, _, err := engineDefault(c)
-		if err == nil && slices.ContainsFunc(f.Syscalls, func(r seccomp.FileRule) bool { return slices.Contains(r.AllNames(), name) }) {
-			return true
+func (l *linter) namedByEngines(name string) bool {
+	if l.engines == nil {
+		l.engines = map[string]bool{}
+		for _, c := range []seccomp.Consumer{seccomp.Docker, seccomp.Podman} {
+			f, _, err := engineDefault(c)
+			if err != nil {
+				continue // the data is tested
+			}
+			for _, r := range f.Syscalls {
+				for _, n := range r.AllNames() {
+					l.engines[n] = true
+				}
+			}
 		}
 	}
-	return false
+	return l.engines[name]
 }
 
 // contradictions looks for rules with conditions beside one without.

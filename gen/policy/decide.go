@@ -28,6 +28,11 @@ type Options struct {
 	CapabilityCeiling []string
 	// Tight allows what was observed, and not what is merely reachable.
 	Tight bool
+	// Relax makes rules for files of an image fit other images like it: RelaxLibs,
+	// RelaxVersions.
+	Relax []string
+	// WritableRoot leaves the root file system writable, whatever is written to it.
+	WritableRoot bool
 	// AllowUnreachable makes a warning of [ErrNotReachable].
 	AllowUnreachable bool
 }
@@ -62,8 +67,12 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideSyscalls()
 	d.decideCapabilities()
 	d.decideNetwork()
-	d.decideFiles()
+	uses := d.fileUses()
+	d.decideFiles(uses)
+	d.decideProcesses()
+	d.decideMounts()
 	d.decideRun()
+	d.decideRoot(uses)
 	d.compareBases()
 	d.warnGaps()
 	d.warnUnknowns()
@@ -179,6 +188,11 @@ func (d *decider) addArch(a abi.Arch) {
 func (o Options) Check() error {
 	if o.Name != "" && !validName.MatchString(o.Name) {
 		return fmt.Errorf("profile name %q: want a letter, then at most 63 of [a-z0-9._-]", o.Name)
+	}
+	for _, r := range o.Relax {
+		if r != RelaxLibs && r != RelaxVersions {
+			return fmt.Errorf("relax %q: want %s or %s", r, RelaxLibs, RelaxVersions)
+		}
 	}
 	for _, n := range slices.Concat(o.Keep, o.Deny) {
 		if strings.HasPrefix(n, "CAP_") {

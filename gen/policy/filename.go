@@ -14,6 +14,7 @@ const (
 	Digits Class = "digits" // a number
 	Hex    Class = "hex"    // as many hexadecimal digits as were seen
 	Random Class = "random" // as many letters and digits as were seen
+	Object Class = "object" // a shared object: what ends in .so, or .so and a version; to the end of the name
 )
 
 // Piece is a stretch of a name: Text itself, or, if it has a class, any text of
@@ -35,6 +36,60 @@ func (n Name) Pattern() bool {
 		}
 	}
 	return false
+}
+
+// Matches reports whether path is one that the name stands for.
+func (n Name) Matches(path string) bool {
+	if len(n) == 0 {
+		return path == ""
+	}
+	p := n[0]
+	if p.Class == "" {
+		rest, ok := strings.CutPrefix(path, p.Text)
+		return ok && n[1:].Matches(rest)
+	}
+	if p.Class == Object {
+		return len(n) == 1 && objectName.MatchString(path) && !strings.Contains(path, "/")
+	}
+	least, most := p.lengths()
+	for i := range min(most, len(path)) {
+		if !strings.ContainsRune(p.Class.letters(), rune(path[i])) {
+			return false
+		}
+		if i+1 >= least && n[1:].Matches(path[i+1:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// How many digits a number has at most.
+const (
+	PIDDigits = 7  // of pid_max: 4194304
+	IntDigits = 20 // of 2^64
+)
+
+// lengths returns how long a stretch of a class is, at least and at most.
+func (p Piece) lengths() (least, most int) {
+	switch p.Class {
+	case PID:
+		return 1, PIDDigits
+	case Digits:
+		return 1, IntDigits
+	}
+	return len(p.Text), len(p.Text)
+}
+
+// letters are what a stretch of the class is made of.
+func (c Class) letters() string {
+	const digits, lower = "0123456789", "abcdefghijklmnopqrstuvwxyz"
+	switch c {
+	case Hex:
+		return digits + lower[:6] + strings.ToUpper(lower[:6])
+	case Random:
+		return digits + lower + strings.ToUpper(lower)
+	}
+	return digits
 }
 
 // String is the name for people, with what may be anything in angle brackets.
@@ -69,11 +124,13 @@ func (n Name) class(c Class, s string) Name { return append(n, Piece{Text: s, Cl
 // digest or another long number in hexadecimal (a segment of PostgreSQL's log), a number that stands apart (temp-17.rdb, #1234 of an unnamed file) or is
 // long, and what mkstemp(3) makes of XXXXXX.
 var (
-	longHex    = regexp.MustCompile(`[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{21,}`)
-	manyDigits = regexp.MustCompile(`[0-9]{6,}`)
-	anyDigits  = regexp.MustCompile(`[0-9]+`)
-	apart      = regexp.MustCompile(`(?:^|[#._-])[0-9]+(?:$|[._-])`)
-	tail       = regexp.MustCompile(`[A-Za-z0-9]{6,12}$`)
+	longHex     = regexp.MustCompile(`[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{21,}`)
+	manyDigits  = regexp.MustCompile(`[0-9]{6,}`)
+	anyDigits   = regexp.MustCompile(`[0-9]+`)
+	apart       = regexp.MustCompile(`(?:^|[#._-])[0-9]+(?:$|[._-])`)
+	objectName  = regexp.MustCompile(`(?s)\.so(?:\.[0-9].*)?$`)
+	fixedDigits = regexp.MustCompile(`^(?:lib(?:32|64|x32)|.*-linux-(?:gnu|musl).*)$`) // and not a version
+	tail        = regexp.MustCompile(`[A-Za-z0-9]{6,12}$`)
 )
 
 // classify splits one component of the name of a file that the workload made. If

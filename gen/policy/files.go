@@ -21,12 +21,28 @@ type FileRule struct {
 	Target string `json:",omitempty"` // of a hard link: what it may be another name of
 }
 
+// String is the rule for people.
+func (r FileRule) String() string {
+	out := r.Name.String() + " " + r.Perms
+	if r.Owner {
+		out = "owner " + out
+	}
+	if r.Target != "" {
+		out += " -> " + evidence.Path(r.Target).String()
+	}
+	return out
+}
+
 // Files says which files the workload may use.
 type Files struct {
 	// Confined says that Rules are all that it may use. If not, it may use any.
 	Confined bool
 	Rules    []FileRule
 }
+
+// maxFileRules is how many there can be. Nobody reviews more, and it takes
+// apparmor_parser a second to compile this many.
+const maxFileRules = 4096
 
 // declared are the files that runtimes and libc use in every container, whether
 // a recording came upon them or not: the standard streams (on a terminal with
@@ -57,35 +73,49 @@ func NeedsNoRule(f evidence.FileAccess) bool { return slices.Contains(needsNoRul
 // another one: a workload that reads the memory of its own processes has asked
 // for /proc/1/mem.
 func (f Files) Names(path string) bool {
-	return slices.ContainsFunc(f.Rules, func(r FileRule) bool {
-		first, last := r.Name[0].Text, r.Name[len(r.Name)-1].Text
-		return len(r.Name) > 1 && strings.HasPrefix(path, first) && strings.HasSuffix(path, last)
-	})
+	return slices.ContainsFunc(f.Rules, func(r FileRule) bool { return r.Name.Pattern() && r.Name.Matches(path) })
 }
 
 // decideFiles confines the workload to the files that it was seen to use, if all
 // of them were seen.
-func (d *decider) decideFiles() {
-	uses := d.fileUses()
+func (d *decider) decideFiles(uses []evidence.FileAccess) {
 	if hides := d.hidesFiles(); len(uses) == 0 || hides != "" {
-		if hides != "" {
-			d.warn("files-unconfined", "the AppArmor profile allows all files that docker-default allows: %s", hides)
-		}
+		d.unconfined(hides)
 		return
 	}
-	d.policy.Files.Confined = true
-	rules := map[string]FileRule{}
+	rules, decided := map[string]FileRule{}, len(d.policy.Decisions)
 	names := newNamer(uses)
+	names.relax = d.opt.Relax
 	for _, u := range uses {
 		d.addFileRule(rules, names, u)
 	}
+	if len(rules) > maxFileRules {
+		d.policy.Decisions = d.policy.Decisions[:decided]
+		d.unconfined(fmt.Sprintf("it used %d of them by name, and a profile can have %d", len(rules), maxFileRules))
+		return
+	}
+	d.policy.Files.Confined = true
 	for p, perms := range declared {
 		d.addFileRule(rules, names, evidence.FileAccess{Path: evidence.Path(p), Perms: perms, Origin: evidence.FromMount, Basis: evidence.Declared})
 	}
+	relaxed := 0
 	for _, key := range slices.Sorted(maps.Keys(rules)) {
 		r := rules[key]
 		d.policy.Files.Rules = append(d.policy.Files.Rules, r)
 		d.warnFile(r, names.seen[key])
+		if r.Origin == evidence.FromImage && slices.ContainsFunc(r.Name, func(p Piece) bool { return p.Class != "" && p.Class != PID }) {
+			relaxed++
+		}
+	}
+	if relaxed > 0 {
+		d.warn("relaxed", "as asked, %d rules for files of the image stand for others too; profgen record --image tells for which of them", relaxed)
+	}
+}
+
+// unconfined says why files are not confined.
+func (d *decider) unconfined(why string) {
+	if why != "" {
+		d.warn("files-unconfined", "the AppArmor profile allows all files that docker-default allows: %s", why)
 	}
 }
 
@@ -120,7 +150,7 @@ func (d *decider) hidesFiles() string {
 
 // addFileRule takes a use into the rule for its name.
 func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
-	name := names.of(string(u.Path), u.Kind == evidence.Directory)
+	name := names.of(u)
 	key := fmt.Sprintf("%q %q", name, u.Target)
 	r, old := rules[key]
 	perms := u.Perms
@@ -128,7 +158,7 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 		perms += "r" // later kernels ask for both of whoever listens or connects
 	}
 	r.Owner = u.Owner && u.Basis != evidence.Declared && (r.Owner || !old)
-	r.Name, r.Perms, r.Target = name, union(r.Perms, perms), string(u.Target)
+	r.Name, r.Perms, r.Target = name, Union(r.Perms, perms), string(u.Target)
 	r.Origin = cmp.Or(r.Origin, u.Origin)
 	rules[key] = r
 	names.seen[key] = append(names.seen[key], string(u.Path))
@@ -136,7 +166,10 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 	if u.Basis == evidence.Declared {
 		why = "libc and container runtimes use it"
 	}
-	d.decide(u.Path.String(), true, "%s: %s", why, u.Perms)
+	if told := u.Path.String() + " " + why + u.Perms; !names.told[told] {
+		names.told[told] = true
+		d.decide(u.Path.String(), true, "%s: %s", why, u.Perms)
+	}
 	if u.Path == hugePages {
 		d.addFileRule(rules, names, evidence.FileAccess{Path: "/", Perms: "rw", Kind: evidence.Directory, Origin: evidence.FromMount, Basis: evidence.Declared})
 	}
@@ -146,8 +179,8 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 // it, once it is deleted, is that of the root directory.
 const hugePages = "/anon_hugepage"
 
-// union returns the letters of both, in their order; who may write may append.
-func union(a, b string) string {
+// Union returns the letters of both, in their order; who may write may append.
+func Union(a, b string) string {
 	var out []rune
 	for _, r := range evidence.Permissions {
 		has := func(r rune) bool { return strings.ContainsRune(a+b, r) }
@@ -166,7 +199,7 @@ func (d *decider) warnFile(r FileRule, seen []string) {
 		}
 	}
 	for _, p := range r.Name {
-		if p.Class != "" && p.Class != PID {
+		if p.Class != "" && p.Class != PID && r.Origin != evidence.FromImage {
 			slices.Sort(seen)
 			d.warn("file-pattern", "%s (%s) stands for %d recorded names such as %s, and allows any other of that form", name, r.Perms, len(slices.Compact(seen)), evidence.Path(seen[0]))
 			return
@@ -179,10 +212,12 @@ type namer struct {
 	created  map[string]bool // paths that the workload made
 	volatile map[string]bool // of these, those of which there are several that differ in digits only
 	seen     map[string][]string
+	relax    []string
+	told     map[string]bool // decisions: a use is one, in whatever phases it was
 }
 
 func newNamer(uses []evidence.FileAccess) *namer {
-	n := &namer{created: map[string]bool{}, volatile: map[string]bool{}, seen: map[string][]string{}}
+	n := &namer{created: map[string]bool{}, volatile: map[string]bool{}, seen: map[string][]string{}, told: map[string]bool{}}
 	alike := map[string][]string{}
 	for _, u := range uses {
 		p := string(u.Path)
@@ -202,13 +237,16 @@ func newNamer(uses []evidence.FileAccess) *namer {
 	return n
 }
 
-// of returns the name of the rule for a path: of what the workload made, whatever
+// of returns the name of the rule for a use: of what the workload made, whatever
 // looks made up in it may be anything like it; of all else, each byte counts but
-// the numbers of processes and terminals.
-func (n *namer) of(p string, dir bool) Name {
+// the numbers of processes and terminals, and what was asked to be relaxed.
+func (n *namer) of(u evidence.FileAccess) Name {
+	p := string(u.Path)
 	if p == "/" {
 		return Name{{Text: "/"}}
 	}
+	ofImage := u.Origin == evidence.FromImage && u.Kind == evidence.Regular
+	versions := u.Origin == evidence.FromImage && slices.Contains(n.relax, RelaxVersions)
 	var out Name
 	components := strings.Split(p[1:], "/")
 	for i, c := range components {
@@ -221,11 +259,17 @@ func (n *namer) of(p string, dir bool) Name {
 			for _, piece := range classify(c, n.volatile[prefix]) {
 				out = out.piece(piece)
 			}
+		case ofImage && i == len(components)-1 && objectName.MatchString(c) && slices.Contains(n.relax, RelaxLibs):
+			out = out.class(Object, "x.so")
+		case versions && !fixedDigits.MatchString(c):
+			for _, piece := range split(c, anyDigits, digits) {
+				out = out.piece(piece)
+			}
 		default:
 			out = out.text(c)
 		}
 	}
-	if dir {
+	if u.Kind == evidence.Directory {
 		out = out.text("/")
 	}
 	return out

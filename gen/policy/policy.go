@@ -24,6 +24,8 @@ type Policy struct {
 	Capabilities []string   // the bounding set, CAP_* names
 	Network      []Network  // sockets allowed, for AppArmor
 	Files        Files      // files allowed, for AppArmor
+	Processes    Processes  // what it may do to other processes, for AppArmor
+	Mounts       []Mount    // changes of its mounts allowed, for AppArmor
 	Run          Run        // how to start the container
 
 	Decisions []Decision
@@ -73,7 +75,7 @@ type Network struct {
 
 // Decision is why something is allowed or refused.
 type Decision struct {
-	Subject string `json:"subject"` // "clone3", "CAP_CHOWN", "socket AF_INET"
+	Subject string `json:"subject"` // "clone3", "CAP_CHOWN", "socket AF_INET", "/etc/passwd", "--read-only"
 	Allowed bool   `json:"allowed"`
 	Reason  string `json:"reason"`
 }

@@ -114,7 +114,6 @@ func (p *parser) symbols() error {
 	if len(p.f.Symbols) == 0 {
 		p.f.Symbols = []Symbol{{}}
 	}
-	p.locals()
 	return nil
 }
 
@@ -269,8 +268,29 @@ func (p *parser) rela(b []byte) {
 	p.f.Relocs = slices.Grow(p.f.Relocs, len(b)/relaSize)
 	for ; len(b) >= relaSize && len(p.f.Relocs) <= maxRelocs; b = b[relaSize:] {
 		info := le.Uint64(b[8:])
-		p.f.Relocs = append(p.f.Relocs, Reloc{le.Uint64(b), uint32(info), int(info >> 32), int64(le.Uint64(b[16:]))})
+		if noAddress(p.f.Machine, uint32(info)) {
+			continue
+		}
+		p.f.Relocs = append(p.f.Relocs, Reloc{le.Uint64(b), int64(le.Uint64(b[16:])), uint32(info), int32(info >> 32)})
 	}
+}
+
+// noAddress reports whether a relocation is none, or one of thread-local storage:
+// psABI AMD64, table 4.10; AAELF64, 5.7.16.
+func noAddress(m elf.Machine, typ uint32) bool {
+	if m == elf.EM_AARCH64 {
+		switch elf.R_AARCH64(typ) {
+		case elf.R_AARCH64_NONE, elf.R_AARCH64_NULL, elf.R_AARCH64_TLS_DTPMOD64, elf.R_AARCH64_TLS_DTPREL64,
+			elf.R_AARCH64_TLS_TPREL64, elf.R_AARCH64_TLSDESC:
+			return true
+		}
+		return false
+	}
+	switch elf.R_X86_64(typ) {
+	case elf.R_X86_64_NONE, elf.R_X86_64_DTPMOD64, elf.R_X86_64_DTPOFF64, elf.R_X86_64_TPOFF64, elf.R_X86_64_TLSDESC:
+		return true
+	}
+	return false
 }
 
 // relr expands packed relative relocations: gABI, "Relative Relocation Table".
@@ -282,7 +302,7 @@ func (p *parser) relr(b []byte) {
 	}
 	add := func(at uint64) {
 		if w := p.memoryOf(at, 8); w != nil && len(p.f.Relocs) <= maxRelocs {
-			p.f.Relocs = append(p.f.Relocs, Reloc{at, relative, 0, int64(le.Uint64(w))})
+			p.f.Relocs = append(p.f.Relocs, Reloc{at, int64(le.Uint64(w)), relative, 0})
 		}
 	}
 	where := uint64(0)

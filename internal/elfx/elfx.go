@@ -75,7 +75,7 @@ type File struct {
 	Dynamic   Dynamic
 	Symbols   []Symbol   // of the dynamic symbol table; [0] is the null symbol
 	Locals    []Symbol   // of .symtab: functions and objects
-	Relocs    []Reloc    // sorted by Offset
+	Relocs    []Reloc    // those that put an address somewhere, sorted by Offset
 	Functions []Function // sorted by Start, not overlapping
 
 	data  []byte
@@ -134,9 +134,9 @@ type Symbol struct {
 // Reloc is a relocation with addend. Symbol is an index of File.Symbols, or 0.
 type Reloc struct {
 	Offset uint64
-	Type   uint32
-	Symbol int
 	Addend int64
+	Type   uint32
+	Symbol int32
 }
 
 // Source says how a function is known.
@@ -156,13 +156,22 @@ type Function struct {
 }
 
 // Parse reads an ELF file.
-func Parse(data []byte) (f *File, err error) {
+func Parse(data []byte) (*File, error) { return parse(data, true) }
+
+// Outline reads as much of an ELF file as says how it is linked, and is faster by
+// far: Locals, Relocs and Functions are missing.
+func Outline(data []byte) (*File, error) { return parse(data, false) }
+
+func parse(data []byte, whole bool) (f *File, err error) {
 	ident, ok := Identify(data)
 	if !ok {
 		return nil, fmt.Errorf("no ELF file: %w", ErrUnsupported)
 	}
 	if err := supported(ident); err != nil {
 		return nil, err
+	}
+	if len(data) > maxSize {
+		return nil, fmt.Errorf("%d bytes, more than the %d that are read", len(data), maxSize)
 	}
 	// The last line: whatever was overlooked is the file's fault, not the caller's.
 	defer func() {
@@ -171,14 +180,24 @@ func Parse(data []byte) (f *File, err error) {
 		}
 	}()
 	p := &parser{data: data, f: &File{Ident: ident, data: data, names: map[uint64]string{}}}
-	for _, step := range []func() error{p.header, p.segments, p.sections, p.dynamic, p.symbols, p.relocations} {
+	for _, step := range []func() error{p.header, p.segments, p.sections, p.dynamic, p.symbols} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
+	if !whole {
+		return p.f, nil
+	}
+	p.locals()
+	if err := p.relocations(); err != nil {
+		return nil, err
+	}
 	p.functions()
 	return p.f, nil
 }
+
+// maxSize bounds a file, in bytes: distances within one fit 32 bits.
+const maxSize = 2 << 30
 
 func supported(i Ident) error {
 	switch {

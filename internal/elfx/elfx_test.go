@@ -137,8 +137,12 @@ func FuzzParse(f *testing.F) {
 	f.Add(build(f, "-no-pie", "-Wl,-z,noseparate-code"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := elfx.Parse(data)
+		outline, outlineErr := elfx.Outline(data)
 		if err != nil {
 			return
+		}
+		if outlineErr != nil || !slices.Equal(outline.Symbols, file.Symbols) || !slices.Equal(outline.Dynamic.Needed, file.Dynamic.Needed) {
+			t.Fatalf("the outline is of another file: %v", outlineErr)
 		}
 		end := uint64(0)
 		for _, fn := range file.Functions {

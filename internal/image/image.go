@@ -2,9 +2,11 @@ package image
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,6 +22,16 @@ type Image struct {
 	config       Config
 	layers       []Layer
 	source       io.Closer // what the layers are read from; nil if nothing is held
+
+	mu   sync.Mutex
+	held []io.Closer // by views of the files
+}
+
+// hold closes c with the image.
+func (i *Image) hold(c io.Closer) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.held = append(i.held, c)
 }
 
 // Config is the part of an image configuration that says how to run it, with
@@ -110,12 +122,19 @@ func (i *Image) Identity() string {
 }
 
 // Close gives back what the image holds. Streams of its layers that are still
-// open fail from then on.
+// open fail from then on, and contents of its Files must not be used any more.
 func (i *Image) Close() error {
-	if i.source == nil {
-		return nil
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var errs []error
+	for _, c := range i.held {
+		errs = append(errs, c.Close())
 	}
-	return i.source.Close()
+	i.held = nil
+	if i.source != nil {
+		errs = append(errs, i.source.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Layer is one layer of an image.

@@ -11,8 +11,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Limits of what the layers of one image may hold.
@@ -33,17 +31,16 @@ const (
 type layered struct {
 	root    *inode
 	entries int
-	kept    int64
 	layers  []Layer
-	slab    []byte // what is left of it
+	kept    contents
 }
 
 // inode is a file. Hard links share one.
 type inode struct {
 	node
 	children map[string]*inode
-	data     []byte
-	dropped  bool // data is only in the layer: the ordinal-th entry of it
+	kept     place
+	dropped  bool // it is only in the layer: the ordinal-th entry of it
 	elf      bool
 	layer    int
 	ordinal  int
@@ -101,7 +98,7 @@ func (t *layered) read(name string) ([]byte, error) {
 	case n.dropped:
 		return t.reread(n)
 	}
-	return n.data, nil
+	return t.kept.at(n.kept)
 }
 
 // reread takes a file out of its layer once more.
@@ -294,25 +291,11 @@ func (t *layered) regular(e node, size int64, r io.Reader) (*inode, error) {
 		n.dropped = true
 		return n, nil
 	}
-	if t.kept += size; t.kept > maxKept {
-		return nil, errors.New("the image holds more programs than profgen keeps in memory")
+	var err error
+	if n.kept, err = t.kept.keep(head, size, r); err != nil {
+		return nil, err
 	}
-	data := t.room(size)
-	if data != nil {
-		copy(data, head)
-		if _, err := io.ReadFull(r, data[len(head):]); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-	} else {
-		// Sizes lie: memory grows with what is really there.
-		buf := bytes.NewBuffer(make([]byte, 0, min(size, maxSized)+bytes.MinRead))
-		buf.Write(head)
-		if _, err := io.Copy(buf, r); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		data = buf.Bytes()
-	}
-	n.data, n.size = data, int64(len(data))
+	n.size = n.kept.size
 	return n, nil
 }
 
@@ -338,21 +321,4 @@ func (t *layered) objects() objects {
 	slices.Sort(out.elf)
 	slices.Sort(out.privileged)
 	return out
-}
-
-// room is where a file of ordinary size is kept; nil for a large one. Files lie
-// side by side in slabs of large pages: a page fault for each four kilobytes would
-// take longer than unpacking them does.
-func (t *layered) room(size int64) []byte {
-	const slabSize, most = 16 << 20, 4 << 20
-	if size > most {
-		return nil
-	}
-	if int64(len(t.slab)) < size {
-		t.slab = make([]byte, slabSize)
-		unix.Madvise(t.slab, unix.MADV_HUGEPAGE) // a kernel without them has small ones
-	}
-	b := t.slab[:size:size]
-	t.slab = t.slab[size:]
-	return b
 }

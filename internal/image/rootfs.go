@@ -27,6 +27,7 @@ type Files struct {
 	digest  string
 	folder  bool
 	objects func() (objects, error)
+	relax   func() // nil if there is nothing to do
 }
 
 // objects are the files that a scan asks for by kind.
@@ -284,6 +285,14 @@ func (f *Files) Digest() string { return f.digest }
 // a whole and can be as large as a host.
 func (f *Files) Host() bool { return f.folder }
 
+// Relax lets the kernel take back the memory of contents that were looked at so
+// far, as far as it can have them again.
+func (f *Files) Relax() {
+	if f.relax != nil {
+		f.relax()
+	}
+}
+
 // ELFs returns the names of all regular files that begin like ELF files,
 // sorted.
 func (f *Files) ELFs() ([]string, error) {
@@ -303,13 +312,15 @@ func (f *Files) Privileged() ([]string, error) {
 // with whiteouts applied (OCI image specification, "Layer"). What it returns is
 // verified, and lives as long as the image is open.
 //
-// Memory holds what a scan reads: ELF files, scripts, and small files. A large
+// It keeps what a scan reads: ELF files, scripts, and small files, in a temporary
+// file that is gone with the process, or in memory if there can be none. A large
 // file of another kind is read from its layer again when somebody asks for it.
 func (i *Image) Files(ctx context.Context) (*Files, error) {
 	if i.Folder() != "" {
 		return FolderFiles(i.Folder())
 	}
 	t := newLayered()
+	i.hold(&t.kept)
 	next := opening(ctx, i.layers, 0)
 	defer func() { next().Close() }()
 	for n, l := range i.layers {
@@ -319,9 +330,13 @@ func (i *Image) Files(ctx context.Context) (*Files, error) {
 			return nil, fmt.Errorf("read %s: %w", l, err)
 		}
 	}
+	if err := t.kept.done(); err != nil {
+		return nil, fmt.Errorf("map the files of the image: %w", err)
+	}
 	f := &Files{tree: t, digest: i.Digest()}
 	o := t.objects()
 	f.objects = func() (objects, error) { return o, nil }
+	f.relax = t.kept.relax
 	return f, nil
 }
 

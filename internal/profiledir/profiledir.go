@@ -96,6 +96,9 @@ func SaveBundle(dir string, b gen.Bundle) error {
 	return nil
 }
 
+// SaveFile writes a further file into a profile directory.
+func SaveFile(dir, name string, content []byte) error { return write(dir, name, content) }
+
 // Differ returns the names of the files that a profile directory has and that
 // are not as in b.
 func Differ(dir string, b gen.Bundle) ([]string, error) {

@@ -74,4 +74,13 @@ type Refusal struct {
 	Nr    uint32
 	Name  string // "" if no table knows the number
 	Phase evidence.Phase
+
+	// How it was made, if the recorder saw that: once for each combination of
+	// those arguments that recorders look at.
+	Args     [6]uint64
+	Filtered []evidence.Arg // the arguments that recorders look at; nil for none
+	Result   int64          // what it returned: an errno, negative
+	Comm     string         // the name of the task; "" if how it was made was not seen
+	Process  string         // the program it ran; "" if it was gone
+	Site     string         // where it goes on: object and offset; "" if it was gone
 }

@@ -41,8 +41,9 @@ func (c *cleaner) learn(o order) {
 	}
 }
 
-// cleanupPatience is how long a command that cleans up may take.
-const cleanupPatience = 30 * time.Second
+// cleanupPatience is how long a command that cleans up may take: an engine may be
+// about to come back.
+const cleanupPatience = time.Minute
 
 // clean undoes it, when no process of the workload is left.
 func (c *cleaner) clean() {

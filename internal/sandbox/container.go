@@ -208,7 +208,11 @@ func (c *Container) fromImage(ctx context.Context) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.specOf(root, users, files)
+	volumes, err := volumeMounts(users, root, c.Image.Config().Volumes)
+	if err != nil {
+		return nil, err
+	}
+	return c.specOf(root, users, append(files, volumes...))
 }
 
 // specOf is the configuration of a container whose root file system is in the
@@ -232,7 +236,11 @@ func (c *Container) specOf(root, users string, files []specs.Mount) (*specs.Spec
 // Config is the runtime configuration that a container of an unpacked image is
 // started with, whose root file system is in the folder rootfs beside it.
 func (c *Container) Config() (*specs.Spec, error) {
-	spec, err := c.specOf("rootfs", c.Root.dir, nil)
+	volumes, err := volumeMounts(c.Root.dir, "rootfs", c.Image.Config().Volumes)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := c.specOf("rootfs", c.Root.dir, volumes)
 	if err != nil {
 		return nil, err
 	}
@@ -246,8 +254,10 @@ func (c *Container) unpack(ctx context.Context) (string, error) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return "", fmt.Errorf("make root file system: %w", err)
 		}
-		err := rootfs.Unpack(ctx, c.Image, dir, c.Limits)
-		return dir, interrupted(ctx, "unpack image", err)
+		if err := rootfs.Unpack(ctx, c.Image, dir, c.Limits); err != nil {
+			return "", interrupted(ctx, "unpack image", err)
+		}
+		return dir, makeVolumes(dir, c.Image.Config().Volumes)
 	}
 	o := overlay{
 		Lower: c.Root.dir, Upper: filepath.Join(c.dir, "upper"),

@@ -139,18 +139,31 @@ func (e *Engaged) begin(ctx context.Context, follow func(pid int) error) error {
 	return e.guard.start(ctx, order{Start: argv})
 }
 
+// engineDown has a client asked again while its engine does not answer: it may be
+// restarted in the middle of a recording.
+const engineDown = `ask() {
+	tries=0
+	until "$client" ps --no-trunc --quiet --filter "label=$label" "$@" 2>/dev/null; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 120 ] || return 1
+		sleep 0.5
+	done
+}
+`
+
 // untilGone runs a command and then, should the container run on by itself,
 // waits for its end; it exits as the container did.
-const untilGone = `trap : INT TERM HUP
+const untilGone = engineDown + `trap : INT TERM HUP
 client=$0 label=$1; shift
 "$@"; code=$?
-for id in $("$client" ps --quiet --no-trunc --filter "label=$label"); do
+for id in $(ask); do
 	waited=$("$client" wait "$id") && code=$waited
 done
 exit "$code"`
 
 // gone removes what has the label, running or not.
-const gone = `"$0" ps --all --quiet --filter "label=$1" | xargs -r "$0" rm --force --volumes`
+const gone = engineDown + `client=$0 label=$1
+ask --all | xargs -r "$client" rm --force --volumes`
 
 func (e *Engaged) label() string { return fmt.Sprintf("%s=%d", markLabel, e.mark) }
 

@@ -36,6 +36,9 @@ func Unpack(ctx context.Context, img *image.Image, limits rootfs.Limits) (*Root,
 	if err := rootfs.Unpack(ctx, img, r.dir, limits); err != nil {
 		return nil, g.giveUp(interrupted(ctx, "unpack image", err))
 	}
+	if err := makeVolumes(r.dir, img.Config().Volumes); err != nil {
+		return nil, g.giveUp(err)
+	}
 	return r, nil
 }
 

@@ -19,7 +19,9 @@ import (
 func (s *scan) evidence() (evidence.Set, error) {
 	set := evidence.Set{Gaps: s.gaps}
 	for _, a := range s.done {
-		a.facts(&set)
+		set.Facts = append(set.Facts, a.set.Facts...)
+		set.Witnesses = append(set.Witnesses, a.set.Witnesses...)
+		set.Gaps = append(set.Gaps, a.set.Gaps...)
 	}
 	if len(set.Facts) == 0 {
 		return evidence.Set{}, ErrNoProgram
@@ -57,7 +59,8 @@ func (a *analysis) arch() abi.Arch {
 }
 
 // facts adds what the program can do.
-func (a *analysis) facts(set *evidence.Set) {
+func (a *analysis) facts() {
+	set := &a.set
 	paths := a.graph.Paths()
 	byName := map[string][]graph.Syscall{}
 	for _, c := range a.calls {
@@ -93,6 +96,9 @@ func (a *analysis) facts(set *evidence.Set) {
 		case a.changesIDs(u):
 			g.Covered = true
 			g.Detail += "; it is how other threads follow setuid(3) and its like (nptl(7)), whose calls are known"
+		case a.explained[u.Node.Func.Code.Object] && a.callsForLibcap(u):
+			g.Covered = true
+			g.Detail += "; it is how libcap makes all of its calls (cap_set_syscall(3)), which are known"
 		case repeats(u):
 			g.Covered = true
 			g.Detail += "; it is how other threads repeat the call of syscall.AllThreadsSyscall, which is known"
@@ -236,7 +242,7 @@ func repeats(u graph.Unresolved) bool {
 // foreign notes code that enters the kernel through the 32-bit ABI.
 func (a *analysis) foreign() {
 	for _, n := range a.graph.Live() {
-		for _, site := range n.Func.Legacy {
+		for _, site := range n.Func.Legacy() {
 			a.gap(evidence.ForeignABI, where(n.Func.Code.Object.Path, site), "enters the kernel as 32-bit code does (int 0x80, sysenter): such calls are not derived")
 		}
 	}

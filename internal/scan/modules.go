@@ -22,9 +22,8 @@ func (a *analysis) modulesFor(o *link.Object) []string {
 	for _, p := range a.mentioned(o) {
 		found[p] = true
 	}
-	own := a.exports(o)
 	shared := a.image.sharedObjects()
-	each(len(shared), func(i int) { a.linker.Object(shared[i]) })
+	each(len(shared), func(i int) { a.linker.Outline(shared[i]) })
 	for _, p := range shared {
 		if found[p] || a.link.Has(p) {
 			continue
@@ -33,7 +32,7 @@ func (a *analysis) modulesFor(o *link.Object) []string {
 			continue
 		}
 		// One that cannot be read may be a module too, where it lies beside others.
-		if m, err := a.linker.Object(p); err == nil && a.needs(m, o, own) {
+		if m, err := a.linker.Outline(p); err == nil && a.needs(p, m, o) {
 			found[p] = true
 		}
 	}
@@ -53,47 +52,21 @@ func (a *analysis) modulesFor(o *link.Object) []string {
 
 // fits reports whether the program can load an object that it does not have.
 func (a *analysis) fits(p string) bool {
-	m, err := a.linker.Object(p)
+	m, err := a.linker.Outline(p)
 	return err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, elfx.ErrUnsupported) ||
-		err == nil && m.File.Machine == a.link.Exe.File.Machine && m.File.Interp == "" && !a.link.Has(p)
-}
-
-// exports returns the names of the symbols that an object defines and nothing
-// else in the program does.
-func (a *analysis) exports(o *link.Object) map[string]bool {
-	out := map[string]bool{}
-	for _, s := range o.File.Symbols {
-		if s.Defined && s.Name != "" && !generic[s.Name] {
-			out[s.Name] = true
-		}
-	}
-	for _, other := range a.link.Objects {
-		if other == o {
-			continue
-		}
-		for _, s := range other.File.Symbols {
-			if s.Defined {
-				delete(out, s.Name)
-			}
-		}
-	}
-	return out
+		err == nil && m.Machine == a.link.Exe.File.Machine && m.Interp == "" && !a.link.Has(p)
 }
 
 // generic are symbols that every object may define.
 var generic = map[string]bool{"_init": true, "_fini": true, "_start": true, "main": true, "_edata": true, "_end": true, "__bss_start": true, "__data_start": true, "data_start": true, "_IO_stdin_used": true}
 
-// needs reports whether m is a module of o.
-func (a *analysis) needs(m, o *link.Object, own map[string]bool) bool {
-	if soname := o.File.Dynamic.Soname; soname != "" && !isLibC(o) && slices.Contains(m.File.Dynamic.Needed, soname) && !standardFolder(m.Path) {
+// needs reports whether m, which is at a path, is a module of o: it needs o
+// itself, or a symbol that nothing else in the program has.
+func (a *analysis) needs(at string, m *link.Outline, o *link.Object) bool {
+	if soname := o.File.Dynamic.Soname; soname != "" && !isLibC(o) && slices.Contains(m.Needed, soname) && !standardFolder(at) {
 		return true
 	}
-	for _, s := range m.File.Symbols {
-		if !s.Defined && own[s.Name] {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.Undefined, func(name string) bool { return !generic[name] && a.link.Alone(o, name) })
 }
 
 // isLibC reports whether everything needs an object.
@@ -116,7 +89,7 @@ func standardFolder(p string) bool {
 // time has at least the folder.
 func (a *analysis) mentioned(o *link.Object) []string {
 	var out []string
-	for _, s := range texts(o.File) {
+	for _, s := range a.texts(o.File) {
 		switch {
 		case strings.HasPrefix(s, "/") && !standardFolder(strings.TrimPrefix(s, "/")+"/x") && len(s) > 5:
 			out = append(out, a.image.objectsIn(strings.Trim(s, "/"))...)
@@ -141,6 +114,14 @@ func (a *analysis) mentioned(o *link.Object) []string {
 // maxText bounds the strings that are looked at.
 const maxText = 512
 
+// texts is texts, once for all programs.
+func (s *scan) texts(f *elfx.File) []string {
+	if _, ok := s.said[f]; !ok {
+		s.said[f] = texts(f)
+	}
+	return s.said[f]
+}
+
 // texts returns the strings of an object that can be a path of a shared object
 // or of a folder.
 func texts(f *elfx.File) []string {
@@ -150,14 +131,19 @@ func texts(f *elfx.File) []string {
 		if s.Exec || !strings.HasPrefix(s.Name, ".rodata") && !strings.HasPrefix(s.Name, ".data") {
 			continue
 		}
-		for t := range bytes.SplitSeq(s.Data, []byte{0}) {
-			if len(t) < 4 || len(t) > maxText || t[0] != '/' && !bytes.Contains(t, []byte(".so")) {
+		for data := s.Data; len(data) > 0; {
+			n := bytes.IndexByte(data, 0)
+			if n < 0 {
+				n = len(data)
+			}
+			t := data[:n]
+			data = data[min(n+1, len(data)):]
+			if n < 4 || n > maxText || t[0] != '/' && !bytes.Contains(t, []byte(".so")) {
 				continue
 			}
-			if bytes.ContainsFunc(t, func(r rune) bool { return r < ' ' || r > '~' }) {
-				continue
+			if !bytes.ContainsFunc(t, func(r rune) bool { return r < ' ' || r > '~' }) {
+				out = append(out, string(t))
 			}
-			out = append(out, string(t))
 		}
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/profgen/profgen/internal/elfx"
 	"github.com/profgen/profgen/internal/image"
 	"github.com/profgen/profgen/internal/scan/graph"
 	"github.com/profgen/profgen/internal/scan/link"
@@ -115,7 +116,7 @@ func bare(t *testing.T, files Files, binary string) *analysis {
 	}
 	s := &scan{
 		opt: Options{Files: files}, linker: link.New(files), codes: &graph.Codes{},
-		image: &objects{files: files}, finder: program.New(files, program.Config{}), scanned: map[string]bool{},
+		image: &objects{files: files}, finder: program.New(files, program.Config{}), scanned: map[string]bool{}, said: map[*elfx.File][]string{},
 	}
 	a := &analysis{
 		scan: s, program: program.Program{Path: real},

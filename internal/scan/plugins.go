@@ -28,6 +28,7 @@ func (a *analysis) plugins(ctx context.Context) error {
 		a.askDlopen()
 		a.askDlsym()
 		a.classes()
+		a.askAgain()
 		a.phase(Reach)
 		if err := a.graph.Run(ctx); err != nil {
 			return err
@@ -153,20 +154,77 @@ func (a *analysis) unknownPlugin(n *graph.Node, site uint64, why string) {
 	}
 	a.unknown[o.Path] = true
 	a.work++
-	taken := a.modulesFor(o)
-	a.warm(taken)
-	for _, m := range taken {
-		a.open(o, "/"+m)
-	}
 	g := evidence.Gap{
 		Kind: evidence.UnresolvedDlopen, Where: where(o.Path, site),
 		Detail: fmt.Sprintf("loads an object whose name %s; nothing in the image looks like a module of it", why),
 	}
+	modules := a.modulesFor(o)
+	taken := a.loadable(modules)
+	if refused := without(modules, taken); len(refused) > 0 {
+		a.refused = append(a.refused, refusal{o, g.Where, why, refused})
+	}
+	a.take(o, taken)
 	if len(taken) > 0 {
-		g.Detail = fmt.Sprintf("loads an object whose name %s; taken instead: %s", why, folders(taken))
-		g.Covered = true
+		g = takenInstead(g.Where, why, taken)
 	}
 	a.note(g)
+}
+
+// refusal is modules of an object that the dynamic linker refuses to open beside
+// what is loaded so far.
+type refusal struct {
+	opener     *link.Object
+	where, why string
+	modules    []string
+}
+
+// askAgain takes modules that were refused and no longer are, now that more is
+// loaded.
+func (a *analysis) askAgain() {
+	for i := range a.refused {
+		r := &a.refused[i]
+		if taken := a.loadable(r.modules); len(taken) > 0 {
+			r.modules = without(r.modules, taken)
+			a.take(r.opener, taken)
+			a.note(takenInstead(r.where, r.why, taken))
+		}
+	}
+}
+
+func takenInstead(where, why string, taken []string) evidence.Gap {
+	return evidence.Gap{
+		Kind: evidence.UnresolvedDlopen, Where: where, Covered: true,
+		Detail: fmt.Sprintf("loads an object whose name %s; taken instead: %s", why, folders(taken)),
+	}
+}
+
+// take opens modules of an object.
+func (a *analysis) take(o *link.Object, modules []string) {
+	a.warm(modules)
+	for _, m := range modules {
+		a.open(o, "/"+m)
+	}
+}
+
+// loadable returns the modules that the dynamic linker does not refuse, and those
+// that cannot be read.
+func (a *analysis) loadable(modules []string) []string {
+	var objects []*link.Object
+	for _, m := range modules {
+		if o, err := a.linker.Object(m); err == nil {
+			objects = append(objects, o)
+		}
+	}
+	kept := a.link.Loadable(objects)
+	return slices.DeleteFunc(slices.Clone(modules), func(m string) bool {
+		o, err := a.linker.Object(m)
+		return err == nil && !slices.Contains(kept, o)
+	})
+}
+
+// without is a list less what another has.
+func without(all, less []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(less, s) })
 }
 
 func (a *analysis) unknownSymbol(u graph.Unresolved) {

@@ -45,6 +45,9 @@ type Options struct {
 	Progress func(done, total int, what string)
 	// Phase is told what begins now, if not nil: one of the Phases.
 	Phase func(string)
+	// Relax is called, if not nil, when what was read of the files so far is not
+	// about to be read again.
+	Relax func()
 	// Cache keeps what is found out about objects; nil for none.
 	Cache Cache
 }
@@ -58,6 +61,9 @@ const (
 )
 
 func (s *scan) phase(name string) {
+	if s.opt.Relax != nil {
+		s.opt.Relax()
+	}
 	if s.opt.Phase != nil {
 		s.opt.Phase(name)
 	}
@@ -81,6 +87,7 @@ func Run(ctx context.Context, opt Options) (evidence.Set, error) {
 		image:   &objects{files: opt.Files, all: opt.Objects},
 		finder:  program.New(opt.Files, opt.Config),
 		scanned: map[string]bool{},
+		said:    map[*elfx.File][]string{},
 	}
 	if err := s.first(); err != nil {
 		return evidence.Set{}, err
@@ -149,7 +156,8 @@ type scan struct {
 	image   *objects
 	finder  *program.Finder
 	scanned map[string]bool
-	all     []program.Program // that were ever queued
+	said    map[*elfx.File][]string // texts of objects
+	all     []program.Program       // that were ever queued
 	todo    []program.Program
 	loader  []string // variables of the dynamic linker that scripts set
 	done    []*analysis
@@ -188,10 +196,15 @@ type analysis struct {
 	symbols map[string]bool
 	unknown map[string]bool
 	classed map[string]bool
+	refused []refusal
 	found   []evidence.Gap
 
 	calls  []graph.Syscall
 	failed []graph.Unresolved
+	// explained are the objects with system calls that failed, and of which all
+	// calls are known nevertheless: see libcap.
+	explained map[*link.Object]bool
+	set       evidence.Set // what came of it all
 }
 
 // program analyses one program and queues those that it can run.
@@ -220,9 +233,14 @@ func (s *scan) program(ctx context.Context, p program.Program) error {
 		return err
 	}
 	a.phase(Values)
+	a.graph.Done()
 	a.calls, a.failed = a.graph.Syscalls()
+	a.libcap()
 	a.executes()
 	s.done = append(s.done, a)
+	// The graph of a large program is most of the memory that there is.
+	a.facts()
+	a.graph, a.calls, a.failed = nil, nil, nil
 	return nil
 }
 

@@ -6,18 +6,14 @@
 package verify
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/profgen/profgen/gen/evidence"
-	"github.com/profgen/profgen/internal/abi"
 	"github.com/profgen/profgen/internal/record"
 )
 
@@ -29,6 +25,9 @@ type Trials struct {
 	Profile *specs.LinuxSeccomp
 	// Recorder sees refusals.
 	Recorder record.Recorder
+	// Granted are capabilities that the workload used where it was recorded: to
+	// ask for one in vain is a denial.
+	Granted []string
 	// Refuser, if not nil, tells what something beside the seccomp filter refused.
 	Refuser Refuser
 	// Trial returns a fresh workload under the profile, and the check that it has
@@ -57,18 +56,16 @@ type Report struct {
 	// callers fall back to others: no denials, but worth knowing.
 	Unavailable []Denial
 	Failure     error // of the first run that failed; nil if all passed
-}
-
-// Denial is a system call that the profile refused.
-type Denial struct {
-	Arch abi.Arch `json:"arch"`
-	Name string   `json:"name"`
+	// Healed is what was let through after it had been refused, in words. Who
+	// makes a profile anew between trials fills it in.
+	Healed []string
 }
 
 // Run makes the trials. Its error is about profgen's own doing; a workload
 // that fails under the profile is in the report.
 func (t Trials) Run(ctx context.Context) (Report, error) {
 	rep := Report{Runs: t.Runs}
+	first := map[string]int{} // the run in which a refusal was first seen
 	for i := range t.Runs {
 		err := t.once(ctx)
 		if ctx.Err() != nil {
@@ -78,6 +75,9 @@ func (t Trials) Run(ctx context.Context) (Report, error) {
 			rep.Passed++
 		} else if rep.Failure == nil {
 			rep.Failure = fmt.Errorf("run %d: %w", i+1, err)
+		}
+		if err := t.look(first, i+1); err != nil {
+			return Report{}, err
 		}
 		if t.Done != nil {
 			t.Done(i+1, err)
@@ -92,13 +92,28 @@ func (t Trials) Run(ctx context.Context) (Report, error) {
 			return Report{}, fmt.Errorf("cannot tell what was refused: %s", g.Detail)
 		}
 	}
-	t.sort(snap.Refused, &rep)
+	t.classify(snap.Refused, first, &rep)
+	rep.Denials = append(rep.Denials, t.capabilities(snap.Facts)...)
 	if t.Refuser != nil {
 		if rep.Refused, err = t.Refuser.Refused(); err != nil {
 			return Report{}, fmt.Errorf("read what was refused: %w", err)
 		}
 	}
 	return rep, nil
+}
+
+// look notes what was refused in a run and not before.
+func (t Trials) look(first map[string]int, run int) error {
+	snap, err := t.Recorder.Snapshot()
+	if err != nil {
+		return fmt.Errorf("read what was refused: %w", err)
+	}
+	for _, r := range snap.Refused {
+		if first[id(r)] == 0 {
+			first[id(r)] = run
+		}
+	}
+	return nil
 }
 
 // once makes one trial.
@@ -116,33 +131,4 @@ func (t Trials) once(ctx context.Context) error {
 		return fmt.Errorf("the container did not start (exit code %d)", res.Code)
 	}
 	return err
-}
-
-// sort tells denials from calls that are unavailable on purpose.
-func (t Trials) sort(refused []record.Refusal, rep *Report) {
-	for _, r := range refused {
-		d := Denial{r.Arch, cmp.Or(r.Name, fmt.Sprintf("number %d", int32(r.Nr)))}
-		if t.isDenial(r.Name) {
-			rep.Denials = append(rep.Denials, d)
-		} else {
-			rep.Unavailable = append(rep.Unavailable, d)
-		}
-	}
-	byName := func(a, b Denial) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch))
-	}
-	slices.SortFunc(rep.Denials, byName)
-	slices.SortFunc(rep.Unavailable, byName)
-	rep.Denials = slices.Compact(rep.Denials)
-	rep.Unavailable = slices.Compact(rep.Unavailable)
-}
-
-// isDenial reports whether a refusal of the call is a denial: by an EPERM rule,
-// or for its arguments. What no rule allows and none refuses otherwise answers
-// ENOSYS.
-func (t Trials) isDenial(name string) bool {
-	return slices.ContainsFunc(t.Profile.Syscalls, func(s specs.LinuxSyscall) bool {
-		unavailable := s.ErrnoRet != nil && *s.ErrnoRet == uint(unix.ENOSYS)
-		return slices.Contains(s.Names, name) && !unavailable
-	})
 }

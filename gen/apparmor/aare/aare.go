@@ -11,6 +11,7 @@ package aare
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -23,7 +24,8 @@ const (
 
 // Pattern is a compiled pattern. It may be used by several goroutines.
 type Pattern struct {
-	insts []inst
+	insts  []inst
+	prefix string // what every name that matches begins with: most do not
 }
 
 // inst is an instruction of the automaton: take a byte of a class and go on, or
@@ -39,6 +41,17 @@ type class [4]uint64
 func (c *class) add(b byte)      { c[b>>6] |= 1 << (b & 63) }
 func (c *class) remove(b byte)   { c[b>>6] &^= 1 << (b & 63) }
 func (c *class) has(b byte) bool { return c[b>>6]>>(b&63)&1 != 0 }
+
+// single returns the only byte of a class.
+func (c *class) single() (b byte, ok bool) {
+	ones := 0
+	for i, word := range c {
+		if ones += bits.OnesCount64(word); word != 0 {
+			b = byte(i<<6 + bits.TrailingZeros64(word))
+		}
+	}
+	return b, ones == 1
+}
 
 func (c *class) invert() {
 	for i := range c {
@@ -149,7 +162,20 @@ func Compile(text string) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("pattern %q: %w", text, err)
 	}
 	c.emit(inst{})
-	return Pattern{c.insts}, nil
+	return Pattern{c.insts, prefix(c.insts)}, nil
+}
+
+// prefix returns the bytes that an automaton takes before it has a choice.
+func prefix(insts []inst) string {
+	var out []byte
+	for at := 0; insts[at].class != nil; at = insts[at].next[0] {
+		b, ok := insts[at].class.single()
+		if !ok {
+			break
+		}
+		out = append(out, b)
+	}
+	return string(out)
 }
 
 // slashes makes one of several slashes in a row, but for two at the beginning,
@@ -353,7 +379,7 @@ func members(body string) (class, error) {
 // Match reports whether the pattern matches all of name. A name with a NUL
 // matches nothing.
 func (p Pattern) Match(name string) bool {
-	if len(p.insts) == 0 {
+	if len(p.insts) == 0 || !strings.HasPrefix(name, p.prefix) {
 		return false
 	}
 	seen := make([]int, len(p.insts)) // the step in which a state was last added, plus one

@@ -14,6 +14,21 @@ func Format(f File) []byte {
 	return w.buf.Bytes()
 }
 
+// Lines returns rules as the lines of a body that has nothing else: in canonical
+// order, each once, aligned, with an empty line where a section ends.
+func Lines(rules []Item) []string {
+	if len(rules) == 0 {
+		return nil
+	}
+	var b Body
+	for _, r := range rules {
+		b.Nodes = append(b.Nodes, Node{Item: r})
+	}
+	w := &writer{}
+	w.body(b.canonical(true), 0)
+	return strings.Split(strings.TrimSuffix(w.buf.String(), "\n"), "\n")
+}
+
 // writer collects lines.
 type writer struct{ buf bytes.Buffer }
 

@@ -28,6 +28,7 @@ func (r *straceReader) made(t *task, e straceEvent) {
 			c.errno = errnoOf(f[1])
 		}
 	}
+	c.arguments()
 	switch c.name {
 	case "execve", "execveat":
 		c.exec()
@@ -35,10 +36,6 @@ func (r *straceReader) made(t *task, e straceEvent) {
 		r.forked(c, "")
 	case "clone", "clone3":
 		c.clone()
-	case "unshare", "personality":
-		c.one(0, 0)
-	case "setns":
-		c.one(1, 1)
 	case "socket", "socketpair":
 		c.socket()
 	case "kill", "tgkill", "tkill", "rt_sigqueueinfo", "pidfd_send_signal":
@@ -156,18 +153,61 @@ func (c straceMade) clone() {
 	c.t.epoch.noteArgs(c.name, []evidence.Arg{{Index: 0, Value: value}})
 }
 
-// one notes the one argument of a call that is looked at.
-func (c straceMade) one(at int, index uint8) {
-	table := cloneFlags
-	if c.name == "personality" {
-		table = personalities
-	}
-	value, ok := number(c.arg(at), table)
-	if !ok {
-		c.t.epoch.anyArgs(c.name)
+// arguments notes the arguments that are looked at, where they are plain.
+func (c straceMade) arguments() {
+	listed := c.opt.Native.Arguments(c.name)
+	if len(listed) == 0 || c.name == "clone" {
 		return
 	}
-	c.t.epoch.noteArgs(c.name, []evidence.Arg{{Index: index, Value: value & 0xffffffff}})
+	var args []evidence.Arg
+	for _, a := range listed {
+		value, ok := c.argument(int(a.Index))
+		if !ok {
+			c.t.epoch.anyArgs(c.name)
+			return
+		}
+		args = append(args, evidence.Arg{Index: a.Index, Value: value & a.Mask})
+	}
+	c.t.epoch.noteArgs(c.name, args)
+}
+
+// argument reads one of the arguments that are looked at.
+func (c straceMade) argument(i int) (uint64, bool) {
+	switch text := c.arg(i); {
+	case c.name == "ioctl":
+		return ioctlRequest(text)
+	case c.name == "setsockopt" && i == 2:
+		level, ok := number(c.arg(1), levels)
+		value, ok2 := number(text, socketOptions[level])
+		return value, ok && ok2
+	case i == 2 && (c.name == "socket" || c.name == "socketpair"):
+		return number(text, protocolsOf(c.arg(0)))
+	case i == 1 && (c.name == "socket" || c.name == "socketpair"):
+		return number(text, socketTypes)
+	default:
+		return number(text, argumentNames[c.name])
+	}
+}
+
+// ioctlRequest reads a request: a number, a name, several that are one number, or
+// what the number is made of: include/uapi/asm-generic/ioctl.h.
+func ioctlRequest(text string) (uint64, bool) {
+	if parts, ok := strings.CutPrefix(text, "_IOC("); ok {
+		var v [4]uint64
+		words := splitArgs(strings.TrimSuffix(parts, ")"))
+		for i, word := range words[:min(len(words), len(v))] {
+			if v[i], ok = number(word, directions); !ok {
+				return 0, false
+			}
+		}
+		return v[0]<<30 | v[3]<<16 | v[1]<<8 | v[2], len(words) == len(v) && v[0] < 4 && v[1] < 1<<8 && v[2] < 1<<8 && v[3] < 1<<14
+	}
+	for name := range strings.SplitSeq(text, " or ") {
+		if value, ok := number(name, ioctls); ok {
+			return value, true
+		}
+	}
+	return 0, false
 }
 
 func (c straceMade) socket() {
@@ -175,12 +215,10 @@ func (c straceMade) socket() {
 	kind, ok2 := number(c.arg(1), socketTypes)
 	protocol, ok3 := number(c.arg(2), protocolsOf(c.arg(0)))
 	if !ok || !ok2 || !ok3 {
-		c.t.epoch.anyArgs(c.name)
 		c.gap(evidence.Lost, StraceMethod, "sockets of a kind that could not be read", 1)
 		return
 	}
 	kind &= 0xf // without SOCK_CLOEXEC and SOCK_NONBLOCK
-	c.t.epoch.noteArgs(c.name, []evidence.Arg{{Index: 0, Value: family}, {Index: 1, Value: kind}, {Index: 2, Value: protocol}})
 	c.add(evidence.Socket{
 		Family: uint32(family), Type: uint32(kind), Protocol: uint32(protocol), Phase: evidence.Start, Basis: evidence.Observed,
 	})

@@ -61,6 +61,21 @@ var personalities = map[string]uint64{
 	"STICKY_TIMEOUTS": 0x4000000, "ADDR_LIMIT_3GB": 0x8000000, "UNAME26": 0x20000,
 }
 
+var protections = map[string]uint64{"PROT_NONE": 0, "PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4, "PROT_SEM": 8, "PROT_BTI": 0x10,
+	"PROT_MTE": 0x20, "PROT_GROWSDOWN": 0x1000000, "PROT_GROWSUP": 0x2000000}
+
+var shmFlags = map[string]uint64{"SHM_RDONLY": 0x1000, "SHM_RND": 0x2000, "SHM_REMAP": 0x4000, "SHM_EXEC": 0x8000}
+
+var directions = map[string]uint64{"_IOC_NONE": 0, "_IOC_WRITE": 1, "_IOC_READ": 2}
+
+// argumentNames are what arguments of a call are called, if all of them that are
+// looked at have the same names.
+var argumentNames = map[string]map[string]uint64{
+	"bpf": bpfCommands, "keyctl": keyctlOperations, "mmap": protections, "mmap2": protections, "mprotect": protections,
+	"personality": personalities, "pkey_mprotect": protections, "prctl": prctlOptions, "ptrace": ptraceRequests, "setns": cloneFlags,
+	"setsockopt": levels, "shmat": shmFlags, "socket": families, "socketpair": families, "unshare": cloneFlags,
+}
+
 // signals are those of every Linux but mips, alpha, parisc and sparc; AppArmor
 // spells the last four as the second name of each has it.
 var signals = map[string]uint64{

@@ -1,6 +1,8 @@
 package auditlog_test
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/profgen/profgen/gen/evidence"
@@ -220,6 +223,54 @@ func TestStraceOptions(t *testing.T) {
 			t.Errorf("with %s: %v, want %v", option, got, want)
 		}
 	}
+}
+
+const manyArguments = `use Socket; socket(S,AF_INET,SOCK_STREAM,0); socket(U,AF_INET6,SOCK_DGRAM,0); socketpair(A,B,AF_UNIX,SOCK_STREAM,0);
+ setsockopt(S,SOL_SOCKET,SO_REUSEADDR,1); setsockopt(S,6,1,1); setsockopt(U,41,26,1); setsockopt(S,0,1,8);
+ my $b = "\0" x 256; ioctl(STDIN,0x5401,$b); ioctl(S,0x8913,$b); ioctl(S,0x541b,$b); ioctl(S,0x40049409,0); ioctl(S,0xc0184242,$b);
+ my $n = "name"; syscall(&SYS_prctl,15,$n); syscall(&SYS_prctl,38,0,0,0,0); syscall(&SYS_prctl,23,5); syscall(&SYS_keyctl,6,-3,0,0); syscall(&SYS_keyctl,0,-3,0);
+ syscall(&SYS_mmap,0,4096,5,34,-1,0); syscall(&SYS_mmap,0,4096,7,34,-1,0); syscall(&SYS_mprotect,0,0,6); syscall(&SYS_shmat,-1,0,0100000);
+ syscall(&SYS_bpf,5,0,0); syscall(&SYS_unshare,0x400); syscall(&SYS_setns,-1,0x40000000); syscall(&SYS_personality,0xffffffff); syscall(&SYS_ptrace,0x4206,0x7ffffffe,0,0)`
+
+// Arguments come out of names as they do of numbers: strace can write both, and
+// either half of such a log says the same.
+func TestStraceArguments(t *testing.T) {
+	log := straced(t, "-X", "verbose", "perl", "-e", constants()+manyArguments)
+	both := regexp.MustCompile(`(-?[0-9a-fx]+) /\* ([^*]+) \*/`)
+	var sets [2]map[string]bool
+	for i, half := range []string{"$1", "$2"} {
+		report := read(t, both.ReplaceAllString(log, half), auditlog.Options{Native: nativeABI(t)})
+		sets[i] = map[string]bool{}
+		for _, f := range report.Set.Facts {
+			if f, ok := f.(evidence.Syscall); ok && (len(nativeABI(t).Arguments(f.Name)) > 0 || f.Name == "clone3") {
+				sets[i][fmt.Sprint(f.Name, f.Args)] = true
+			}
+		}
+	}
+	if diff := cmp.Diff(sets[0], sets[1]); diff != "" {
+		t.Errorf("arguments (-by number +by name):\n%s", diff)
+	}
+	for _, want := range []string{
+		"bpf[{0 5}]", "ioctl[{1 21505}]", "ioctl[{1 35091}]", "ioctl[{1 3222815298}]", "keyctl[{0 6}]", "mmap[{2 6}]", "mmap[{2 4}]", "mmap[{2 2}]",
+		"mprotect[{2 6}]", "personality[{0 4294967295}]", "prctl[{0 15}]", "prctl[{0 23}]", "ptrace[{0 16902}]", "setns[{1 1073741824}]",
+		"setsockopt[{1 1} {2 2}]", "setsockopt[{1 41} {2 26}]", "setsockopt[{1 6} {2 1}]", "shmat[{2 32768}]", "socket[{0 2} {1 1} {2 0}]",
+		"socketpair[{0 1} {1 1} {2 0}]", "unshare[{0 1024}]",
+	} {
+		if !sets[0][want] {
+			t.Errorf("no %s in %v", want, slices.Sorted(maps.Keys(sets[0])))
+		}
+	}
+}
+
+// constants has perl know the calls that it makes by number.
+func constants() string {
+	var out strings.Builder
+	for _, name := range []string{"prctl", "keyctl", "mmap", "mprotect", "shmat", "bpf", "unshare", "setns", "personality", "ptrace"} {
+		a, _ := abi.ByGOARCH(runtime.GOARCH)
+		nr, _ := a.Number(name)
+		fmt.Fprintf(&out, "sub SYS_%s() { %d }\n", name, nr)
+	}
+	return out.String()
 }
 
 // A file that strace wrote does not say that a program is a 32-bit one; its calls

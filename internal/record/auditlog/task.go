@@ -127,9 +127,6 @@ func (e *epoch) join(o *epoch) {
 	e.compat = e.compat || o.compat
 }
 
-// listed are the calls whose arguments are looked at.
-var listed = []string{"socket", "socketpair", "clone", "clone3", "unshare", "setns", "personality"}
-
 // facts adds the program's calls. strace does not say in a file of which ABI they
 // are, but calls that only a 32-bit kernel has, and the one that a 32-bit libc
 // begins with, do.
@@ -152,7 +149,7 @@ func (e *epoch) facts(c *collector) {
 		}
 		f := evidence.Syscall{Arch: arch, Nr: nr, Phase: evidence.Start, Basis: evidence.Observed}
 		f.Name, _ = arch.Name(nr)
-		if !slices.Contains(listed, name) || e.any[name] {
+		if e.any[name] || len(arch.Arguments(name)) == 0 && name != "clone3" {
 			c.add(f)
 			continue
 		}

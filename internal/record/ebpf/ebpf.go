@@ -31,6 +31,7 @@ type Recorder struct {
 	links    []link.Link
 	tasks    *link.Iter // nil if this kernel refused it
 	stream   *stream    // nil without [Options.Files]
+	denials  *denials   // nil without [Options.SeeRefused]
 	attached bool       // to a process that already ran
 	closed   bool
 }
@@ -98,12 +99,15 @@ func (r *Recorder) Close() error {
 	if r.stream != nil {
 		errs = append(errs, r.stream.close())
 	}
+	if r.denials != nil {
+		errs = append(errs, r.denials.close())
+	}
 	for _, p := range r.progs {
 		errs = append(errs, p.Close())
 	}
 	for _, m := range r.maps {
 		errs = append(errs, m.Close())
 	}
-	r.links, r.tasks, r.stream, r.progs, r.maps = nil, nil, nil, nil, nil
+	r.links, r.tasks, r.stream, r.denials, r.progs, r.maps = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -66,6 +66,9 @@ static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *ke
 static void *(*const bpf_task_storage_get)(void *map, struct task_struct *task, void *value, __u64 flags) = (void *)156;
 static long (*const bpf_task_storage_delete)(void *map, struct task_struct *task) = (void *)157;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+static long (*const bpf_get_current_comm)(void *into, __u32 size) = (void *)16;
+static void *(*const bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
+static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 
 /* The value of a member, read through any pointer. */
 #define READ(member)                                                              \

@@ -75,6 +75,14 @@ func (r *Recorder) load(spec *ebpf.CollectionSpec) error {
 		}
 	}
 	r.loadOptionals(spec)
+	if r.opts.SeeRefused {
+		// The map is there once a program that uses it is.
+		if m := r.maps[recorderMapDenials]; m != nil {
+			if r.denials, err = newDenials(m); err != nil {
+				return err
+			}
+		}
+	}
 	if r.opts.Files {
 		r.stream, err = newStream(r.maps[recorderMapEvents])
 	}

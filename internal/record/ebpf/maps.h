@@ -70,6 +70,7 @@ struct tally {
 	__u64 lost_tuples;
 	__u64 lost_calls;
 	__u64 lost_refusals;
+	__u64 lost_denials;  /* no more than how they were made: refusals has them */
 	__u64 lost_checks;
 	__u64 lost_containers;
 	__u64 lost_lookups;
@@ -119,6 +120,17 @@ struct asked {
 	__u32 opts;
 	__u32 open;
 	__u32 zero;
+};
+
+/* A call that a filter refused, the first of its kind: by tuple. */
+struct denial {
+	struct tuple kind;
+	__u64 args[6];
+	__u64 ret;
+	__u64 ip;   /* where the task goes on */
+	__u32 tgid; /* of the host's pid namespace */
+	__u32 zero;
+	char comm[16];
 };
 
 /* How far the workload has come. */
@@ -228,3 +240,17 @@ struct {
 	__type(key, __u64);
 	__type(value, __u32);
 } containers SEC(".maps");
+
+/* Kinds of refused calls that were sent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct tuple);
+	__type(value, __u8);
+} refused SEC(".maps");
+
+/* Sends each kind once, while the task is still there to be asked about. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} denials SEC(".maps");

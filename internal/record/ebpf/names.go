@@ -55,8 +55,10 @@ func (u *usage) succeeded(call string, flags uint64, first, second *found) {
 		}
 	case "link", "linkat":
 		second.created = true
+		second.mounted = second.mounted || u.files[first.path].onMount()
 	case "rename", "renameat", "renameat2":
 		second.created = u.files[second.path].origin == unknownOrigin
+		second.mounted = second.mounted || u.files[first.path].onMount()
 		if first.mode == 0 { // it has the other name now
 			first.mode, first.uid, first.hasUID = second.mode, second.uid, second.hasUID
 		}

@@ -210,6 +210,55 @@ __inline long id_of(const struct pt_regs *regs)
 #endif
 }
 
+/* What a call returns, once it has. */
+__inline long result(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->ax;
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->regs[0];
+#endif
+}
+
+/* Where the task goes on after the call. */
+__inline __u64 site(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->ip;
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->pc;
+#endif
+}
+
+/* All arguments of a call. */
+__inline void all_args(const struct pt_regs *regs, enum abi abi, __u64 *v)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (abi == ABI_COMPAT) {
+		v[0] = (__u32)regs->bx;
+		v[1] = (__u32)regs->cx;
+		v[2] = (__u32)regs->dx;
+		v[3] = (__u32)regs->si;
+		v[4] = (__u32)regs->di;
+		v[5] = (__u32)regs->bp;
+		return;
+	}
+	v[0] = regs->di;
+	v[1] = regs->si;
+	v[2] = regs->dx;
+	v[3] = regs->r10;
+	v[4] = regs->r8;
+	v[5] = regs->r9;
+#elif defined(__TARGET_ARCH_arm64)
+	v[0] = regs->orig_x0;
+	v[1] = regs->regs[1];
+	v[2] = regs->regs[2];
+	v[3] = regs->regs[3];
+	v[4] = regs->regs[4];
+	v[5] = regs->regs[5];
+#endif
+}
+
 /* The first three arguments of a call; i is 0 to 2. */
 __inline __u64 arg(const struct pt_regs *regs, enum abi abi, __u32 i)
 {
@@ -373,6 +422,36 @@ int on_sys_enter(__u64 *ctx)
 	return 0;
 }
 
+/* deny sends how a refused call was made, once for each kind of it. */
+__inline void deny(struct task_struct *t, const struct pt_regs *regs, enum phase phase, enum abi abi, __u32 nr)
+{
+	struct tuple kind = {.call = {.phase = phase, .abi = abi, .nr = nr}};
+	const struct argtable *table = bpf_map_lookup_elem(&argspecs, &kind.call.abi);
+	const struct argspec *spec;
+	struct denial *d;
+
+	if (table && nr < NR_MAX) {
+		spec = &table->of[nr];
+		if (spec->kind == ARGS_PLAIN || spec->kind == ARGS_CLONE3 || spec->kind == ARGS_SOCKETCALL)
+			read_args(regs, abi, spec, kind.v); /* what is out of reach is all of a kind */
+	}
+	if (bpf_map_lookup_elem(&refused, &kind) || put(&refused, &kind, COUNTER(lost_denials)))
+		return;
+	d = bpf_ringbuf_reserve(&denials, sizeof(*d), 0);
+	if (!d) {
+		count(COUNTER(lost_denials));
+		return;
+	}
+	d->kind = kind;
+	all_args(regs, abi, d->args);
+	d->ret = result(regs);
+	d->ip = site(regs);
+	d->tgid = t->tgid;
+	d->zero = 0;
+	bpf_get_current_comm(d->comm, sizeof(d->comm));
+	bpf_ringbuf_submit(d, 0);
+}
+
 /*
  * leave takes note that a task leaves a call. A filter refuses one before
  * on_sys_enter could see it, but the task is seen to leave it.
@@ -392,6 +471,7 @@ __inline void leave(struct task_struct *t, struct state *s, const struct pt_regs
 	abi = abi_of(t, id_of(regs));
 	nr = nr_of(abi, id_of(regs));
 	phase = phase_of(s);
+	deny(t, regs, phase, abi, nr);
 	if (nr >= NR_MAX) {
 		put_call(&refusals, phase, abi, nr, COUNTER(lost_refusals));
 		return;

@@ -221,6 +221,7 @@ type recorderTally struct {
 	LostTuples     uint64
 	LostCalls      uint64
 	LostRefusals   uint64
+	LostDenials    uint64
 	LostChecks     uint64
 	LostContainers uint64
 	LostLookups    uint64
@@ -248,12 +249,14 @@ const (
 	recorderMapContainers         = "containers"
 	recorderMapCounters           = "counters"
 	recorderMapCourses            = "courses"
+	recorderMapDenials            = "denials"
 	recorderMapDrafts             = "drafts"
 	recorderMapEvents             = "events"
 	recorderMapFilespecs          = "filespecs"
 	recorderMapMeetings           = "meetings"
 	recorderMapMissed             = "missed"
 	recorderMapRefusals           = "refusals"
+	recorderMapRefused            = "refused"
 	recorderMapSent               = "sent"
 	recorderMapSets               = "sets"
 	recorderMapTasks              = "tasks"
@@ -338,12 +341,14 @@ type recorderMapSpecs struct {
 	Containers *ebpf.MapSpec `ebpf:"containers"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Courses    *ebpf.MapSpec `ebpf:"courses"`
+	Denials    *ebpf.MapSpec `ebpf:"denials"`
 	Drafts     *ebpf.MapSpec `ebpf:"drafts"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Filespecs  *ebpf.MapSpec `ebpf:"filespecs"`
 	Meetings   *ebpf.MapSpec `ebpf:"meetings"`
 	Missed     *ebpf.MapSpec `ebpf:"missed"`
 	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
+	Refused    *ebpf.MapSpec `ebpf:"refused"`
 	Sent       *ebpf.MapSpec `ebpf:"sent"`
 	Sets       *ebpf.MapSpec `ebpf:"sets"`
 	Tasks      *ebpf.MapSpec `ebpf:"tasks"`
@@ -382,12 +387,14 @@ type recorderMaps struct {
 	Containers *ebpf.Map `ebpf:"containers"`
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Courses    *ebpf.Map `ebpf:"courses"`
+	Denials    *ebpf.Map `ebpf:"denials"`
 	Drafts     *ebpf.Map `ebpf:"drafts"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Filespecs  *ebpf.Map `ebpf:"filespecs"`
 	Meetings   *ebpf.Map `ebpf:"meetings"`
 	Missed     *ebpf.Map `ebpf:"missed"`
 	Refusals   *ebpf.Map `ebpf:"refusals"`
+	Refused    *ebpf.Map `ebpf:"refused"`
 	Sent       *ebpf.Map `ebpf:"sent"`
 	Sets       *ebpf.Map `ebpf:"sets"`
 	Tasks      *ebpf.Map `ebpf:"tasks"`
@@ -402,12 +409,14 @@ func (m *recorderMaps) Close() error {
 		m.Containers,
 		m.Counters,
 		m.Courses,
+		m.Denials,
 		m.Drafts,
 		m.Events,
 		m.Filespecs,
 		m.Meetings,
 		m.Missed,
 		m.Refusals,
+		m.Refused,
 		m.Sent,
 		m.Sets,
 		m.Tasks,

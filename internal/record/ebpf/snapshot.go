@@ -27,7 +27,15 @@ func (r *Recorder) Snapshot() (record.Snapshot, error) {
 		return record.Snapshot{}, fmt.Errorf("take a snapshot: %w", err)
 	}
 	set := evidence.Set{Facts: append(s.facts(), s.used.facts()...), Gaps: append(s.gaps(), r.gaps()...)}.Normalize()
-	return record.Snapshot{Facts: set.Facts, Gaps: set.Gaps, Refused: s.refusals()}, nil
+	refused := s.refusals()
+	if r.denials != nil {
+		sent, err := r.denials.drain()
+		if err != nil {
+			return record.Snapshot{}, fmt.Errorf("take a snapshot: %w", err)
+		}
+		refused = withDetails(refused, sent)
+	}
+	return record.Snapshot{Facts: set.Facts, Gaps: set.Gaps, Refused: refused}, nil
 }
 
 // seen is what the programs have kept.

@@ -44,7 +44,12 @@ type file struct {
 	mode   uint16 // S_IF*; 0 is not known
 	uid    uint32
 	hasUID bool
+
+	mounted bool // and made by the workload
 }
+
+// onMount reports whether a file is known to lie on a mount other than the root.
+func (f file) onMount() bool { return f.origin == mounted || f.mounted }
 
 const (
 	unknownOrigin = iota
@@ -144,10 +149,12 @@ func (u *usage) addUse(e *event, f found, bits uint8) {
 // first use; a file of that name that the workload makes later is no news.
 func (u *usage) learn(f found) file {
 	k, seen := u.files[f.path]
+	// When a container ends its mounts go, before what its last call named is looked at.
+	f.mounted = f.mounted || u.files[path.Dir(f.path)].onMount()
 	switch {
 	case seen && k.origin != unknownOrigin:
 	case f.created:
-		k.origin = created
+		k.origin, k.mounted = created, f.mounted
 	case f.mounted:
 		k.origin = mounted
 	case f.hasUID || f.mode != 0:
@@ -195,8 +202,8 @@ func (u *usage) facts() []evidence.Fact {
 func (k use) fact(f file) evidence.FileAccess {
 	a := evidence.FileAccess{
 		Path: evidence.Path(k.path), Perms: letters(k.perms), Kind: kindOf(f.mode), Owner: k.owned,
-		Origin: [...]evidence.Origin{"", evidence.FromImage, evidence.FromMount, evidence.FromItself}[f.origin],
-		Target: evidence.Path(k.target), Phase: phases(recorderPhase(k.phase)), Basis: evidence.Observed,
+		Origin:  [...]evidence.Origin{"", evidence.FromImage, evidence.FromMount, evidence.FromItself}[f.origin],
+		Mounted: f.mounted, Target: evidence.Path(k.target), Phase: phases(recorderPhase(k.phase)), Basis: evidence.Observed,
 	}
 	if k.error != 0 {
 		a.Errno = unix.ErrnoName(unix.Errno(k.error))

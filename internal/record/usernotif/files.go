@@ -125,6 +125,7 @@ func (v view) note(s spot, u use, errno unix.Errno) {
 		f.Owner, f.Kind = true, cmp.Or(u.kind, evidence.Regular)
 	}
 	f.Origin = v.e.r.origin(s, there, errno)
+	f.Mounted = f.Origin == evidence.FromItself && s.other
 	v.e.r.fact(f)
 }
 

@@ -20,7 +20,7 @@ type spot struct {
 	errno  unix.Errno
 	st     unix.Statx_t // if errno is 0
 	frozen bool         // on a file system that is mounted read-only
-	other  bool         // on another mount than the root
+	other  bool         // on another mount than the root, or to be made on one
 }
 
 // view is the file system as the task that asks sees it.
@@ -154,7 +154,9 @@ func (v view) open(name string, follow bool) (s spot, magic bool) {
 	}
 	if err != nil {
 		errno, _ := err.(unix.Errno)
-		return spot{path: v.missing(name), errno: errno}, false
+		s = v.missing(name)
+		s.errno = errno
+		return s, false
 	}
 	defer unix.Close(fd)
 	seen, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
@@ -174,16 +176,16 @@ func (v view) open(name string, follow bool) (s spot, magic bool) {
 
 // missing names what is not there: in the folder that would hold it, if that is
 // there.
-func (v view) missing(name string) string {
+func (v view) missing(name string) spot {
 	clean := path.Clean(name)
 	dir, base := path.Split(clean)
 	if base == "" {
-		return clean
+		return spot{path: clean}
 	}
 	if parent, magic := v.open(dir, true); !magic && parent.errno == 0 && parent.path != "" {
-		return strings.TrimSuffix(parent.path, "/") + "/" + base
+		return spot{path: strings.TrimSuffix(parent.path, "/") + "/" + base, other: parent.other}
 	}
-	return clean
+	return spot{path: clean}
 }
 
 // own puts the number of the process that asks in the place of self: what that

@@ -30,23 +30,26 @@ type Code struct {
 	File    *elfx.File
 	Machine *insn.Machine
 
-	summary *summary // nil if nothing is kept
+	summary *summary   // nil if nothing is kept
+	lifted  *sync.Pool // of *[]insn.Inst
 
 	fixed bool // loaded where it says: addresses are plain numbers in code and data
 
 	mu      sync.Mutex
-	funcs   []*Func  // sorted by start
-	slots   []slot   // places that hold an address, sorted
-	extents []extent // of data that holds addresses, sorted
+	funcs   []*Func      // sorted by start
+	starts  []uint64     // of funcs
+	made    int32        // functions that there are
+	slots   []elfx.Reloc // of places that hold an address, sorted: see slot
+	extents []extent     // of data that holds addresses, sorted
 	rels    relTypes
 }
 
 // slot is a place in data that holds an address once the object is loaded.
 type slot struct {
 	addr   uint64
-	kind   slotKind
-	symbol int   // of dynsym, for bound slots
 	addend int64 // or the address, for relative ones
+	symbol int32 // of dynsym, for bound slots
+	kind   slotKind
 }
 
 type slotKind uint8
@@ -56,32 +59,58 @@ const (
 	resolver                 // addend is the address of an IFUNC resolver
 	bound                    // the address of a symbol, plus addend
 	copied                   // a COPY of another object's data
+	unknown                  // none of these
 )
 
 // Func is a function: a stretch of code that is entered at its start.
 type Func struct {
 	Code       *Code
 	Start, End uint64
-	named      bool // a symbol begins there
-	exact      bool // its end is known for sure
-	goABI      bool // Go's calling convention: no register survives a call
 
-	swept    sync.Once
-	branches []insn.Branch // leave the function, jump tables included
-	calls    []insn.SlotUse
-	refs     []insn.Ref // of code, and of data that holds addresses
-	Syscalls []uint64   // sites; valid once the function lives
-	Legacy   []uint64   // int 0x80 and sysenter
-	insts    int
-	runsOn   bool            // control runs past its end into the next function
-	tables   []uint64        // targets of jump tables within the function
-	tabled   map[uint64]bool // where jump tables are
+	id     int32 // of Code's, in the order in which they were found
+	insts  int32
+	named  bool // a symbol begins there
+	exact  bool // its end is known for sure
+	goABI  bool // Go's calling convention: no register survives a call
+	swept  bool
+	runsOn bool // control runs past its end into the next function
 
-	analysis sync.Mutex // of what follows
-	entries  []uint64   // within the function, that code of others is seen to jump to, or takes the address of
-	values   *value.Function
-	refined  bool
-	better   *value.Function // nil if no better than values
+	mu    sync.Mutex // of swept, and of what follows
+	out   kept       // branches out of it, jump tables included; slots; refs of code, and of data that holds addresses
+	rare  *rare      // nil if there is none of it
+	known *knowledge // nil before anybody asks for values
+}
+
+// rare is what few functions have.
+type rare struct {
+	syscalls []uint64 // sites
+	legacy   []uint64 // int 0x80 and sysenter
+	tables   []uint64 // targets of jump tables within the function
+	tabled   int      // how many jump tables there are
+}
+
+// knowledge is what was found out about the values in a function.
+type knowledge struct {
+	entries []uint64 // within the function, that code of others is seen to jump to, or takes the address of
+	values  *value.Function
+	refined bool
+	better  *value.Function // nil if no better than values
+}
+
+// Syscalls returns the sites of system calls, once the function lives.
+func (f *Func) Syscalls() []uint64 {
+	if f.rare == nil {
+		return nil
+	}
+	return f.rare.syscalls
+}
+
+// Legacy returns the sites of int 0x80 and sysenter, once the function lives.
+func (f *Func) Legacy() []uint64 {
+	if f.rare == nil {
+		return nil
+	}
+	return f.rare.legacy
 }
 
 // relTypes are the relocation types of a machine that matter.
@@ -103,17 +132,22 @@ func machine(m elf.Machine) (*insn.Machine, relTypes, bool) {
 	return nil, relTypes{}, false
 }
 
-// Prepare makes an object ready for analysis; nil if it is for a machine whose
+// prepare makes an object ready for analysis; nil if it is for a machine whose
 // code cannot be read.
-func Prepare(obj *link.Object) *Code {
+func prepare(obj *link.Object, lifted *sync.Pool) *Code {
 	f := obj.File
 	m, rels, ok := machine(f.Machine)
 	if !ok {
 		return nil
 	}
-	c := &Code{Object: obj, File: f, Machine: m, rels: rels, fixed: f.Type == elf.ET_EXEC}
-	for _, fn := range f.Functions {
-		c.funcs = append(c.funcs, &Func{Code: c, Start: fn.Start, End: fn.End, goABI: fn.Source == elfx.Go, exact: fn.Source != elfx.Sym})
+	c := &Code{Object: obj, File: f, Machine: m, rels: rels, fixed: f.Type == elf.ET_EXEC, lifted: lifted}
+	all := make([]Func, len(f.Functions))
+	c.funcs, c.starts, c.made = make([]*Func, len(all)), make([]uint64, len(all)), int32(len(all))
+	for i, fn := range f.Functions {
+		f := &all[i]
+		f.Code, f.Start, f.End, f.id = c, fn.Start, fn.End, int32(i)
+		f.goABI, f.exact = fn.Source == elfx.Go, fn.Source != elfx.Sym
+		c.funcs[i], c.starts[i] = f, f.Start
 	}
 	c.slots = c.relocated()
 	c.discover()
@@ -136,30 +170,39 @@ func (c *Code) name() {
 	}
 }
 
-// relocated returns the slots that relocations fill.
-func (c *Code) relocated() []slot {
-	var out []slot
-	for _, r := range c.File.Relocs {
-		s := slot{addr: r.Offset, symbol: r.Symbol, addend: r.Addend}
-		switch r.Type {
-		case c.rels.relative:
-			s.kind = relative
-		case c.rels.irelative:
-			s.kind = resolver
-		case c.rels.copied:
-			s.kind = copied
-		case c.rels.absolute, c.rels.globDat, c.rels.jumpSlot:
-			s.kind = bound
-			if r.Type != c.rels.absolute && c.File.Machine == elf.EM_X86_64 {
-				s.addend = 0 // S, not S + A: psABI, table 4.9
-			}
-		default:
-			continue
-		}
-		out = append(out, s)
+// relocated returns the relocations that fill slots. There are many, and most
+// objects have no other: then they are the file's own.
+func (c *Code) relocated() []elfx.Reloc {
+	other := func(r elfx.Reloc) bool { return c.kind(r.Type) == unknown }
+	if !slices.ContainsFunc(c.File.Relocs, other) {
+		return slices.Clip(c.File.Relocs)
 	}
-	slices.SortStableFunc(out, func(a, b slot) int { return compare(a.addr, b.addr) })
-	return out
+	return slices.DeleteFunc(slices.Clone(c.File.Relocs), other)
+}
+
+// slot is the i-th slot.
+func (c *Code) slot(i int) slot {
+	r := &c.slots[i]
+	s := slot{addr: r.Offset, addend: r.Addend, symbol: r.Symbol, kind: c.kind(r.Type)}
+	if s.kind == bound && r.Type != c.rels.absolute && c.File.Machine == elf.EM_X86_64 {
+		s.addend = 0 // S, not S + A: psABI, table 4.9
+	}
+	return s
+}
+
+// kind is what a relocation of a type fills a slot with.
+func (c *Code) kind(typ uint32) slotKind {
+	switch typ {
+	case c.rels.relative:
+		return relative
+	case c.rels.irelative:
+		return resolver
+	case c.rels.copied:
+		return copied
+	case c.rels.absolute, c.rels.globDat, c.rels.jumpSlot:
+		return bound
+	}
+	return unknown
 }
 
 func compare(a, b uint64) int {
@@ -178,7 +221,7 @@ func (c *Code) addConstants() {
 	lo, hi := c.bounds()
 	known := map[uint64]bool{}
 	for _, s := range c.slots {
-		known[s.addr] = true
+		known[s.Offset] = true
 	}
 	for i := range c.File.Sections {
 		sec := &c.File.Sections[i]
@@ -190,10 +233,10 @@ func (c *Code) addConstants() {
 			if v < lo || v >= hi || known[sec.Addr+uint64(off)] || !c.plausible(v) {
 				continue
 			}
-			c.slots = append(c.slots, slot{addr: sec.Addr + uint64(off), kind: relative, addend: int64(v)})
+			c.slots = append(c.slots, elfx.Reloc{Offset: sec.Addr + uint64(off), Type: c.rels.relative, Addend: int64(v)})
 		}
 	}
-	slices.SortStableFunc(c.slots, func(a, b slot) int { return compare(a.addr, b.addr) })
+	slices.SortStableFunc(c.slots, func(a, b elfx.Reloc) int { return compare(a.Offset, b.Offset) })
 }
 
 // plausible reports whether a number can be the address of something.
@@ -254,9 +297,13 @@ func (c *Code) discover() {
 		return
 	}
 	for a := range starts {
-		c.funcs = append(c.funcs, &Func{Code: c, Start: a})
+		c.funcs = append(c.funcs, c.function(a, 0))
 	}
 	slices.SortFunc(c.funcs, func(a, b *Func) int { return compare(a.Start, b.Start) })
+	c.starts = c.starts[:0]
+	for _, f := range c.funcs {
+		c.starts = append(c.starts, f.Start)
+	}
 	for i, f := range c.funcs {
 		end := c.File.Section(f.Start)
 		next := end.Addr + end.Size
@@ -267,6 +314,12 @@ func (c *Code) discover() {
 			f.End = next
 		}
 	}
+}
+
+// function makes another function.
+func (c *Code) function(start, end uint64) *Func {
+	c.made++
+	return &Func{Code: c, Start: start, End: end, id: c.made - 1}
 }
 
 // tailCalls adds the targets of jumps from one function into what was taken
@@ -322,8 +375,8 @@ func (c *Code) candidates(sec *elfx.Section, starts map[uint64]bool) {
 			add(r.Addr)
 		}
 	}
-	for _, s := range c.slots {
-		if s.kind == relative || s.kind == resolver {
+	for i := range c.slots {
+		if s := c.slot(i); s.kind == relative || s.kind == resolver {
 			add(uint64(s.addend))
 		}
 	}

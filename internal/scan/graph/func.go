@@ -9,8 +9,18 @@ import (
 	"github.com/profgen/profgen/internal/scan/value"
 )
 
+// search is the index of the function that begins at addr; or, with false, of the
+// first one behind it.
 func (c *Code) search(addr uint64) (int, bool) {
-	return slices.BinarySearchFunc(c.funcs, addr, func(f *Func, a uint64) int { return compare(f.Start, a) })
+	lo, hi := 0, len(c.starts) // asked for millions of times: no function call
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); c.starts[mid] < addr {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(c.starts) && c.starts[lo] == addr
 }
 
 func (c *Code) startsAt(addr uint64) bool {
@@ -42,8 +52,8 @@ func (c *Code) At(addr uint64) *Func {
 	if addr >= end {
 		return nil
 	}
-	f := &Func{Code: c, Start: addr, End: c.flowEnd(addr, end)}
-	c.funcs = slices.Insert(c.funcs, i, f)
+	f := c.function(addr, c.flowEnd(addr, end))
+	c.funcs, c.starts = slices.Insert(c.funcs, i, f), slices.Insert(c.starts, i, addr)
 	return f
 }
 
@@ -55,23 +65,27 @@ func (f *Func) bytes() []byte { return f.Code.File.Bytes(f.Start, int(f.End-f.St
 
 // sweep reads the function's code, once.
 func (f *Func) sweep(out *insn.Sweep) {
-	f.swept.Do(func() {
-		c := f.Code
-		opt := c.sweepOptions()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.swept {
+		return
+	}
+	f.swept = true
+	c := f.Code
+	opt := c.sweepOptions()
+	c.read(f.Start, f.End, opt, out)
+	for n := 0; out.Cut && !f.exact && n < maxCuts && c.joinNext(f); n++ {
 		c.read(f.Start, f.End, opt, out)
-		for n := 0; out.Cut && !f.exact && n < maxCuts && c.joinNext(f); n++ {
+	}
+	if out.FallsThrough {
+		if end := c.gapEnd(f.End); end > f.End {
+			f.End = end
 			c.read(f.Start, f.End, opt, out)
+		} else {
+			f.runsOn = c.startsAt(f.End)
 		}
-		if out.FallsThrough {
-			if end := c.gapEnd(f.End); end > f.End {
-				f.End = end
-				c.read(f.Start, f.End, opt, out)
-			} else {
-				f.runsOn = c.startsAt(f.End)
-			}
-		}
-		f.keep(out)
-	})
+	}
+	f.keep(out)
 }
 
 func (c *Code) sweepOptions() insn.SweepOptions {
@@ -120,7 +134,9 @@ func (c *Code) gapEnd(addr uint64) uint64 {
 func (c *Code) flowEnd(addr, end uint64) uint64 {
 	for window := uint64(256); ; window *= 8 {
 		stop := min(end, addr+window)
-		reached := flow(c.Machine.Lift(nil, c.File.Bytes(addr, int(stop-addr)), addr), addr)
+		code := c.lift(addr, c.File.Bytes(addr, int(stop-addr)))
+		reached := flow(*code, addr)
+		c.lifted.Put(code)
 		if stop == end || reached < stop {
 			return min(end, max(reached, addr+1))
 		}
@@ -170,16 +186,34 @@ func ends(op insn.Op) bool {
 	return false
 }
 
-// keep copies what matters of a sweep.
+// keep copies what matters of a sweep, whose lists it changes.
 func (f *Func) keep(s *insn.Sweep) {
+	f.insts = int32(s.Insts)
+	tables := f.keepRefs(s)
+	if len(s.Syscalls)+len(s.Legacy)+len(tables) > 0 {
+		f.rare = &rare{syscalls: slices.Clone(s.Syscalls), legacy: slices.Clone(s.Legacy)}
+	}
+	for i, at := range tables {
+		next := ^uint64(0)
+		if i+1 < len(tables) {
+			next = tables[i+1]
+		}
+		if f.table(at, next, s) {
+			f.rare.tabled++
+		}
+	}
+	if f.rare != nil {
+		slices.Sort(f.rare.tables)
+		f.rare.tables = slices.Clip(slices.Compact(f.rare.tables))
+	}
+	f.out = pack(f.Start, s.Branches, s.Slots, s.Refs)
+}
+
+// keepRefs leaves of a sweep's refs those that matter, sorted, and returns where
+// the function's jump tables may be.
+func (f *Func) keepRefs(s *insn.Sweep) (tables []uint64) {
 	c := f.Code
-	f.insts = s.Insts
-	f.branches = slices.Clone(s.Branches)
-	f.calls = slices.Clone(s.Slots)
-	f.Syscalls = slices.Clone(s.Syscalls)
-	f.Legacy = slices.Clone(s.Legacy)
 	jumps := slices.ContainsFunc(s.Indirect, func(i insn.Indirect) bool { return !i.Call })
-	var tables []uint64
 	kept := s.Refs[:0]
 	for _, r := range s.Refs {
 		sec := c.File.Section(r.Addr)
@@ -207,109 +241,129 @@ func (f *Func) keep(s *insn.Sweep) {
 		}
 		return compare(a.Site, b.Site)
 	})
-	kept = slices.CompactFunc(kept, func(a, b insn.Ref) bool { return a.Addr == b.Addr && a.Access == b.Access && a.Size == b.Size })
-	f.refs = slices.Clone(kept)
+	s.Refs = slices.CompactFunc(kept, func(a, b insn.Ref) bool { return a.Addr == b.Addr && a.Access == b.Access && a.Size == b.Size })
 	slices.Sort(tables)
-	tables = slices.Compact(tables)
-	f.tabled = map[uint64]bool{}
-	for i, at := range tables {
-		next := ^uint64(0)
-		if i+1 < len(tables) {
-			next = tables[i+1]
-		}
-		f.table(at, next, s.TableLimit)
-	}
-	slices.Sort(f.tables)
-	f.tables = slices.Compact(f.tables)
+	return slices.Compact(tables)
 }
 
 // holdsAddresses reports whether a section has slots.
 func (c *Code) holdsAddresses(sec *elfx.Section) bool {
 	i := c.slotFrom(sec.Addr)
-	return i < len(c.slots) && c.slots[i].addr < sec.Addr+sec.Size
+	return i < len(c.slots) && c.slots[i].Offset < sec.Addr+sec.Size
 }
 
 // slotFrom is the first slot at or after addr.
 func (c *Code) slotFrom(addr uint64) int {
-	i, _ := slices.BinarySearchFunc(c.slots, addr, func(s slot, a uint64) int { return compare(s.addr, a) })
+	i, _ := slices.BinarySearchFunc(c.slots, addr, func(r elfx.Reloc, a uint64) int { return compare(r.Offset, a) })
 	return i
 }
 
 // table reads the data from at to next as a jump table of the function: offsets
-// of four bytes from the table itself (PIC), or addresses.
-func (f *Func) table(at, next uint64, limit int64) {
+// of four bytes from the table itself (PIC), or addresses. Branches that it finds
+// are added to the sweep's. False if it is no table.
+func (f *Func) table(at, next uint64, s *insn.Sweep) bool {
 	sec := f.Code.File.Section(at)
 	data := sec.Data[min(uint64(len(sec.Data)), at-sec.Addr):]
 	if n := next - at; n < uint64(len(data)) {
 		data = data[:n]
 	}
+	limit := s.TableLimit
 	if limit < 0 || limit >= maxTable {
 		limit = maxTable
 	}
 	n := int(limit) + 1
-	f.listed(at, data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
-	f.listed(at, data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
+	offsets := f.listed(s, data, n, 4, func(b []byte) uint64 { return at + uint64(int64(int32(binary.LittleEndian.Uint32(b)))) })
+	addresses := f.listed(s, data, n, 8, func(b []byte) uint64 { return binary.LittleEndian.Uint64(b) })
+	return offsets || addresses
 }
 
 // maxTable is the largest jump table that is followed where nothing bounds it.
 const maxTable = 1 << 14
 
-// listed notes the targets that the table at an address lists. Those within the
-// function are for the analysis of values, however many they are; those within
-// others are the function's cold parts, which begin no function and have no
-// name, of the first n. Whatever else comes is no longer the table.
-func (f *Func) listed(at uint64, data []byte, n, width int, target func([]byte) uint64) {
+// listed notes the targets that a table lists, and reports whether there are any.
+// Those within the function are for the analysis of values, however many they
+// are; those within others are the function's cold parts, which begin no function
+// and have no name, of the first n. Whatever else comes is no longer the table.
+func (f *Func) listed(s *insn.Sweep, data []byte, n, width int, target func([]byte) uint64) (any bool) {
 	c := f.Code
 	for i := 0; i < maxTable && len(data) >= width; i++ {
 		t := target(data)
 		data = data[width:]
 		if t > f.Start && t < f.End {
-			f.tables = append(f.tables, t)
-			f.tabled[at] = true
+			f.rare.tables = append(f.rare.tables, t)
+			any = true
 			continue
 		}
 		k, ok := c.search(t)
 		if i >= n || ok || k == 0 || t >= c.funcs[k-1].End || c.funcs[k-1].named {
-			return
+			return any
 		}
-		f.tabled[at] = true
-		f.branches = append(f.branches, insn.Branch{Site: f.Start, Target: t})
+		any = true
+		s.Branches = append(s.Branches, insn.Branch{Site: f.Start, Target: t})
 	}
+	return any
 }
 
 // Values is what was found out about the values in the function. It is
 // computed when first asked for, and again once more is known of where control
 // enters.
 func (f *Func) Values() *value.Function {
-	f.analysis.Lock()
-	defer f.analysis.Unlock()
-	if f.values == nil {
-		f.values = f.analyze(f.lift())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.know()
+	if k.values == nil {
+		code := f.lift()
+		k.values = f.analyze(*code)
+		f.Code.lifted.Put(code)
 	}
-	return f.values
+	return k.values
 }
 
-func (f *Func) lift() []insn.Inst { return f.Code.Machine.Lift(nil, f.bytes(), f.Start) }
+// know is what is known so far. It is called with f.mu held.
+func (f *Func) know() *knowledge {
+	if f.known == nil {
+		f.known = &knowledge{}
+	}
+	return f.known
+}
+
+// lift returns the function's instructions, in memory that is to be put back into
+// Code.lifted.
+func (f *Func) lift() *[]insn.Inst { return f.Code.lift(f.Start, f.bytes()) }
+
+func (c *Code) lift(start uint64, code []byte) *[]insn.Inst {
+	out, _ := c.lifted.Get().(*[]insn.Inst)
+	if out == nil {
+		out = new([]insn.Inst)
+	}
+	*out = c.Machine.Lift((*out)[:0], code, start)
+	return out
+}
 
 func (f *Func) analyze(code []insn.Inst) *value.Function {
-	return value.Analyze(f.Code.Machine, code, f.scratch(), f, f.entries...)
+	return value.Analyze(f.Code.Machine, code, f.scratch(), f, f.known.entries...)
 }
 
 // enter notes that control, or a pointer, gets into the function at addr. A
 // hot function is entered where its cold part jumps back, and assembly in
 // places of all kinds.
 func (f *Func) enter(addr uint64) {
-	f.analysis.Lock()
-	defer f.analysis.Unlock()
-	if i, ok := slices.BinarySearch(f.entries, addr); !ok {
-		f.entries = slices.Insert(f.entries, i, addr)
-		f.values, f.better, f.refined = nil, nil, false
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.know()
+	if i, ok := slices.BinarySearch(k.entries, addr); !ok {
+		*k = knowledge{entries: slices.Insert(k.entries, i, addr)}
 	}
 }
 
 // Tables returns the targets of the function's jump tables within it, and how
 // many tables there are.
-func (f *Func) Tables() (targets []uint64, n int) { return f.tables, len(f.tabled) }
+func (f *Func) Tables() (targets []uint64, n int) {
+	if f.rare == nil {
+		return nil, 0
+	}
+	return f.rare.tables, f.rare.tabled
+}
 
 // Constant reads memory that nothing writes.
 func (f *Func) Constant(addr uint64, width uint8) (uint64, bool) {

@@ -48,8 +48,9 @@ func (r *returns) function(addr uint64, depth int) bool {
 	}
 	r.busy[addr] = true
 	defer delete(r.busy, addr)
-	code := r.code.Machine.Lift(nil, f.bytes(), f.Start)
-	return r.walk(f, code, depth)
+	code := f.lift()
+	defer f.Code.lifted.Put(code)
+	return r.walk(f, *code, depth)
 }
 
 // walk reports whether control that enters at the start of code can get to a
@@ -93,10 +94,10 @@ func (r *returns) walk(f *Func, code []insn.Inst, depth int) bool {
 // imported is the name of the symbol whose address a slot holds; "" if none.
 func (c *Code) imported(addr uint64) string {
 	i := c.slotFrom(addr)
-	if i == len(c.slots) || c.slots[i].addr != addr || c.slots[i].kind != bound {
+	if i == len(c.slots) || c.slots[i].Offset != addr || c.slot(i).kind != bound {
 		return ""
 	}
-	if n := c.slots[i].symbol; n > 0 && n < len(c.File.Symbols) {
+	if n := c.slots[i].Symbol; n > 0 && int(n) < len(c.File.Symbols) {
 		return c.File.Symbols[n].Name
 	}
 	return ""
@@ -106,13 +107,16 @@ func (c *Code) imported(addr uint64) string {
 // nothing. It is worth its price only where something was not found: code after
 // such a call is reached by other ways, with other values.
 func (f *Func) Refined() (*value.Function, bool) {
-	f.analysis.Lock()
-	defer f.analysis.Unlock()
-	if f.refined {
-		return f.better, f.better != nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.know()
+	if k.refined {
+		return k.better, k.better != nil
 	}
-	f.refined = true
-	code := f.lift()
+	k.refined = true
+	lifted := f.lift()
+	defer f.Code.lifted.Put(lifted)
+	code := *lifted
 	r := &returns{code: f.Code, busy: map[uint64]bool{}}
 	changed := false
 	for i := range code {
@@ -121,9 +125,9 @@ func (f *Func) Refined() (*value.Function, bool) {
 		}
 	}
 	if changed {
-		f.better = f.analyze(code)
+		k.better = f.analyze(code)
 	}
-	return f.better, changed
+	return k.better, changed
 }
 
 // at is what is known at a site of the function: more if known says that it is
@@ -143,7 +147,9 @@ func (f *Func) at(site uint64, known func(value.Site) bool) (value.Site, bool) {
 // endsInCallForGood reports whether the last thing that the function does is a
 // call that does not return, with nothing but padding after it.
 func (f *Func) endsInCallForGood() bool {
-	code := f.lift()
+	lifted := f.lift()
+	defer f.Code.lifted.Put(lifted)
+	code := *lifted
 	if len(code) == 0 {
 		return false
 	}

@@ -40,64 +40,66 @@ type Node struct {
 	// First is how it was first reached: following it backwards gives a shortest
 	// path from an entry point.
 	First Edge
+
+	id                  int32 // index of Program.order
+	firstCall, lastCall int32 // of Program.calls, plus 1; 0 if nothing calls it
 	// Escapes says that pointers to it may be in the hands of other objects than
 	// its own.
 	Escapes bool
-	// Callers are the calls and jumps that enter it directly.
-	Callers []Edge
+	pointed bool // calls through pointers may enter it
 
-	mu      sync.Mutex
-	pointed bool   // calls through pointers may enter it
-	takers  []Edge // where code takes its address, and was not looked at yet
+	mu     sync.Mutex // of pointed, and of
+	takers *[]*Func   // where code takes its address, and was not looked at yet; nil if nowhere
 }
 
 // Program is one program's objects and which of their functions can run.
 type Program struct {
 	Link *link.Program
 
-	codes  map[*link.Object]*Code
-	nodes  map[*Func]*Node
+	parts  map[*link.Object]*part
 	order  []*Node // in the order in which they were reached
 	todo   []*Node // reached, and not yet followed
-	data   map[*Code]*touched
-	binds  map[bindKey]*binding
+	calls  calls
+	unused []Node         // nodes to come
 	unseen []*link.Object // objects that were loaded since symbols were last bound
 	later  []*binding     // those that may get further definitions, in the order in which they were asked for
 	rooted map[*link.Object]bool
 	now    Edge // how what is reached now is reached
+	sweeps sync.Pool
 }
 
-type bindKey struct {
-	obj    *link.Object
-	symbol int
+// part is what is known of an object in a program.
+type part struct {
+	*Code
+	nodes []*Node    // by Func.id; it grows
+	binds []*binding // by index of File.Symbols; nil where nobody asked
+	read  []bool     // by index of slots: code that runs can read them
+	whole []bool     // by index of extents: code that runs can read them from end to end
 }
 
-// binding is what a symbol of an object is bound to, and where it is used.
+// binding is what a symbol of an object is bound to, and where it is used, if it
+// may get further definitions.
 type binding struct {
-	key  bindKey
-	defs []link.Definition
-	uses []use
+	symbol *elfx.Symbol
+	defs   []link.Definition
+	later  bool
+	uses   []use
 }
 
 // use is a call of a symbol, or its address in code or data that runs.
 type use struct {
 	edge   Edge
-	call   bool
 	addend int64
-}
-
-// touched is which data of an object code that runs can reach.
-type touched struct {
-	slots []bool // by index of Code.slots
-	whole []bool // by index of Code.extents
+	call   bool
 }
 
 // Codes keeps prepared objects, for all programs. The zero value is ready.
 type Codes struct {
 	Cache Cache // nil for none
 
-	mu  sync.Mutex
-	all map[*link.Object]*prepared
+	mu     sync.Mutex
+	all    map[*link.Object]*prepared
+	lifted sync.Pool // of *[]insn.Inst
 }
 
 type prepared struct {
@@ -105,7 +107,8 @@ type prepared struct {
 	code *Code
 }
 
-// Get returns the object prepared for analysis; nil as Prepare.
+// Get returns the object prepared for analysis; nil if it is for a
+// machine whose code cannot be read.
 func (s *Codes) Get(obj *link.Object) *Code {
 	s.mu.Lock()
 	if s.all == nil {
@@ -118,7 +121,7 @@ func (s *Codes) Get(obj *link.Object) *Code {
 	}
 	s.mu.Unlock()
 	p.once.Do(func() {
-		if p.code = Prepare(obj); p.code != nil && s.Cache != nil {
+		if p.code = prepare(obj, &s.lifted); p.code != nil && s.Cache != nil {
 			p.code.recall(s.Cache)
 		}
 	})
@@ -127,14 +130,8 @@ func (s *Codes) Get(obj *link.Object) *Code {
 
 // New begins the analysis of a program.
 func New(lp *link.Program, codes *Codes) *Program {
-	p := &Program{
-		Link:   lp,
-		codes:  map[*link.Object]*Code{},
-		nodes:  map[*Func]*Node{},
-		data:   map[*Code]*touched{},
-		binds:  map[bindKey]*binding{},
-		rooted: map[*link.Object]bool{},
-	}
+	p := &Program{Link: lp, parts: map[*link.Object]*part{}, rooted: map[*link.Object]bool{}}
+	p.sweeps.New = func() any { return &insn.Sweep{} }
 	p.Load(codes)
 	return p
 }
@@ -143,16 +140,16 @@ func New(lp *link.Program, codes *Codes) *Program {
 func (p *Program) Load(codes *Codes) {
 	var fresh []*link.Object
 	for _, o := range p.Link.Objects {
-		if _, ok := p.codes[o]; !ok {
+		if _, ok := p.parts[o]; !ok {
 			fresh = append(fresh, o)
 		}
 	}
 	ready := make([]*Code, len(fresh))
 	parallel(len(fresh), func(i int) { ready[i] = codes.Get(fresh[i]) })
 	for i, o := range fresh {
-		p.codes[o] = ready[i]
+		p.parts[o] = nil
 		if c := ready[i]; c != nil {
-			p.data[c] = &touched{slots: make([]bool, len(c.slots)), whole: make([]bool, len(c.extents))}
+			p.parts[o] = &part{Code: c, read: make([]bool, len(c.slots)), whole: make([]bool, len(c.extents))}
 		}
 	}
 	p.unseen = append(p.unseen, fresh...)
@@ -181,14 +178,14 @@ const stages = "__dls"
 
 func (p *Program) enter(o *link.Object, addr uint64) {
 	p.now = Edge{Reason: Entry}
-	if c := p.codes[o]; c != nil && addr != 0 {
+	if c := p.parts[o]; c != nil && addr != 0 {
 		p.reachAll(c, addr)
 	}
 }
 
 // Initialise makes live what ld.so and exit call in an object.
 func (p *Program) Initialise(o *link.Object) {
-	c := p.codes[o]
+	c := p.parts[o]
 	if c == nil || p.rooted[o] {
 		return
 	}
@@ -210,8 +207,8 @@ func (p *Program) Initialise(o *link.Object) {
 			p.enter(o, s.Addr)
 		}
 	}
-	for i, s := range c.slots {
-		if s.kind == resolver {
+	for i := range c.slots {
+		if c.slots[i].Type == c.rels.irelative {
 			p.now = Edge{Reason: Resolve}
 			p.touchSlot(c, i)
 		}
@@ -222,7 +219,8 @@ func (p *Program) Initialise(o *link.Object) {
 // initialisers and everything it exports.
 func (p *Program) Plugin(o *link.Object) {
 	p.Initialise(o)
-	for _, s := range o.File.Symbols {
+	for i := range o.File.Symbols {
+		s := &o.File.Symbols[i]
 		if s.Defined && s.Bind != elf.STB_LOCAL && s.Vis != elf.STV_HIDDEN && s.Vis != elf.STV_INTERNAL {
 			p.export(link.Definition{Object: o, Symbol: s})
 		}
@@ -240,7 +238,7 @@ func (p *Program) Symbol(name string) {
 
 func (p *Program) export(d link.Definition) {
 	p.now = Edge{Reason: Export}
-	if c := p.codes[d.Object]; c != nil {
+	if c := p.parts[d.Object]; c != nil {
 		p.define(c, d.Symbol, 0)
 	}
 }
@@ -248,7 +246,6 @@ func (p *Program) export(d link.Definition) {
 // Run follows everything live to a fix-point. Linear in the code that is live.
 func (p *Program) Run(ctx context.Context) error {
 	p.bindAgain()
-	var buffers sync.Pool
 	for len(p.todo) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -256,12 +253,9 @@ func (p *Program) Run(ctx context.Context) error {
 		round := p.todo
 		p.todo = nil
 		parallel(len(round), func(i int) {
-			s, _ := buffers.Get().(*insn.Sweep)
-			if s == nil {
-				s = &insn.Sweep{}
-			}
+			s := p.sweeps.Get().(*insn.Sweep)
 			round[i].Func.sweep(s)
-			buffers.Put(s)
+			p.sweeps.Put(s)
 		})
 		for _, n := range round {
 			p.follow(n)
@@ -272,38 +266,39 @@ func (p *Program) Run(ctx context.Context) error {
 
 // follow lets live what a live function gives away.
 func (p *Program) follow(n *Node) {
-	c := n.Func.Code
-	for _, b := range n.Func.branches {
-		p.now = Edge{From: n, Site: b.Site, Reason: Call}
-		p.reachAll(c, b.Target)
+	f := n.Func
+	c := p.parts[f.Code.Object]
+	end := func() {
+		if f.runsOn && !f.endsInCallForGood() {
+			p.now = Edge{From: n, Site: f.End, Reason: Call}
+			p.reachAll(c, f.End)
+		}
 	}
-	if f := n.Func; f.runsOn && !f.endsInCallForGood() {
-		p.now = Edge{From: n, Site: f.End, Reason: Call}
-		p.reachAll(c, f.End)
-	}
-	for _, s := range n.Func.calls {
-		p.now = Edge{From: n, Site: s.Site, Reason: Call}
-		p.callSlot(c, s.Slot)
-	}
-	for _, r := range n.Func.refs {
+	f.out.unpack(f.Start, func(site, target uint64) {
+		p.now = Edge{From: n, Site: site, Reason: Call}
+		p.reachAll(c, target)
+	}, end, func(site, slot uint64) {
+		p.now = Edge{From: n, Site: site, Reason: Call}
+		p.callSlot(c, slot)
+	}, func(r insn.Ref) {
 		p.now = Edge{From: n, Site: r.Site, Reason: Taken}
 		if r.Access == insn.Address {
 			p.address(c, r.Addr)
-			continue
+			return
 		}
 		p.now.Reason = Data
 		p.touch(c, r.Addr, uint64(r.Size))
-	}
+	})
 }
 
 // reachAll lets control reach addr, through a PLT entry where it is one.
-func (p *Program) reachAll(c *Code, addr uint64) {
+func (p *Program) reachAll(c *part, addr uint64) {
 	if slot, ok := c.pltSlot(addr); ok {
 		p.callSlot(c, slot)
 		return
 	}
 	if f := c.At(addr); f != nil {
-		p.reach(f, addr)
+		p.reach(c, f, addr)
 	}
 }
 
@@ -317,22 +312,22 @@ func (c *Code) pltSlot(addr uint64) (uint64, bool) {
 }
 
 // callSlot lets control reach what a slot holds.
-func (p *Program) callSlot(c *Code, addr uint64) {
-	for i := c.slotFrom(addr); i < len(c.slots) && c.slots[i].addr == addr; i++ {
-		s := c.slots[i]
+func (p *Program) callSlot(c *part, addr uint64) {
+	for i := c.slotFrom(addr); i < len(c.slots) && c.slots[i].Offset == addr; i++ {
+		s := c.slot(i)
 		switch s.kind {
 		case relative:
 			p.reachAll(c, uint64(s.addend))
 		case resolver:
 			p.touchSlot(c, i)
 		case bound:
-			p.bind(c, s.symbol, use{p.now, true, s.addend})
+			p.bind(c, s.symbol, use{p.now, s.addend, true})
 		}
 	}
 }
 
 func (p *Program) callDefinition(d link.Definition, addend int64) {
-	c := p.codes[d.Object]
+	c := p.parts[d.Object]
 	if c == nil {
 		return
 	}
@@ -345,21 +340,25 @@ func (p *Program) callDefinition(d link.Definition, addend int64) {
 }
 
 // bind lets live what a use of a symbol of an object reaches.
-func (p *Program) bind(c *Code, symbol int, u use) {
-	if symbol <= 0 || symbol >= len(c.File.Symbols) {
+func (p *Program) bind(c *part, symbol int32, u use) {
+	if symbol <= 0 || int(symbol) >= len(c.File.Symbols) {
 		return
 	}
-	k := bindKey{c.Object, symbol}
-	b := p.binds[k]
+	if c.binds == nil {
+		c.binds = make([]*binding, len(c.File.Symbols))
+	}
+	b := c.binds[symbol]
 	if b == nil {
-		defs, later := p.Link.Bind(c.Object, c.File.Symbols[symbol])
-		b = &binding{key: k, defs: defs}
-		p.binds[k] = b
-		if later {
+		b = &binding{symbol: &c.File.Symbols[symbol]}
+		b.defs, b.later = p.Link.Bind(c.Object, b.symbol)
+		c.binds[symbol] = b
+		if b.later {
 			p.later = append(p.later, b)
 		}
 	}
-	b.uses = append(b.uses, u)
+	if b.later {
+		b.uses = append(b.uses, u)
+	}
 	p.used(u, b.defs)
 }
 
@@ -370,7 +369,7 @@ func (p *Program) bindAgain() {
 	p.unseen = nil
 	for _, b := range p.later {
 		for _, o := range unseen {
-			d, ok := o.Match(b.key.obj.File.Symbols[b.key.symbol])
+			d, ok := o.Match(b.symbol)
 			if !ok || slices.Contains(b.defs, d) {
 				continue
 			}
@@ -388,7 +387,7 @@ func (p *Program) used(u use, defs []link.Definition) {
 		p.now = u.edge
 		if u.call {
 			p.callDefinition(d, u.addend)
-		} else if c := p.codes[d.Object]; c != nil {
+		} else if c := p.parts[d.Object]; c != nil {
 			p.define(c, d.Symbol, u.addend)
 		}
 	}
@@ -396,7 +395,7 @@ func (p *Program) used(u use, defs []link.Definition) {
 }
 
 // address says that code or data that runs has the address addr.
-func (p *Program) address(c *Code, addr uint64) {
+func (p *Program) address(c *part, addr uint64) {
 	sec := c.File.Section(addr)
 	switch {
 	case sec == nil:
@@ -412,19 +411,18 @@ func (p *Program) address(c *Code, addr uint64) {
 
 // touchExtents says that code that runs can reach the data that an address is
 // in.
-func (p *Program) touchExtents(c *Code, addr uint64) {
-	whole := p.data[c].whole
+func (p *Program) touchExtents(c *part, addr uint64) {
 	from, to := c.extentsAt(addr)
 	for i := from; i < to; i++ {
-		if e := c.extents[i]; !whole[i] {
-			whole[i] = true
+		if e := c.extents[i]; !c.whole[i] {
+			c.whole[i] = true
 			p.touch(c, e.lo, e.hi-e.lo)
 		}
 	}
 }
 
 // take says that calls through pointers may enter the code at addr.
-func (p *Program) take(c *Code, addr uint64) {
+func (p *Program) take(c *part, addr uint64) {
 	if slot, ok := c.pltSlot(addr); ok {
 		p.touch(c, slot, 8)
 		return
@@ -433,26 +431,25 @@ func (p *Program) take(c *Code, addr uint64) {
 	if f == nil {
 		return
 	}
-	n := p.reach(f, addr)
-	n.taken(p.now, c)
-	n.Escapes = n.Escapes || p.now.From == nil || p.now.From.Func.Code != c
+	n := p.reach(c, f, addr)
+	n.taken(p.now)
+	n.Escapes = n.Escapes || p.now.From == nil || p.now.From.Func.Code != f.Code
 }
 
 // touch says that code that runs can read size bytes of data at addr.
-func (p *Program) touch(c *Code, addr, size uint64) {
+func (p *Program) touch(c *part, addr, size uint64) {
 	i := c.slotFrom(addr - min(addr, 7))
-	for ; i < len(c.slots) && c.slots[i].addr < addr+size; i++ {
+	for ; i < len(c.slots) && c.slots[i].Offset < addr+size; i++ {
 		p.touchSlot(c, i)
 	}
 }
 
-func (p *Program) touchSlot(c *Code, i int) {
-	d := p.data[c]
-	if d.slots[i] {
+func (p *Program) touchSlot(c *part, i int) {
+	if c.read[i] {
 		return
 	}
-	d.slots[i] = true
-	s := c.slots[i]
+	c.read[i] = true
+	s := c.slot(i)
 	was := p.now
 	if p.now.Reason == Taken || p.now.Reason == Call {
 		p.now.Reason = Data
@@ -464,7 +461,7 @@ func (p *Program) touchSlot(c *Code, i int) {
 		p.now.Reason = Resolve
 		p.reachAll(c, uint64(s.addend))
 	case bound:
-		p.bind(c, s.symbol, use{p.now, false, s.addend})
+		p.bind(c, s.symbol, use{p.now, s.addend, false})
 	case copied:
 		p.copy(c, s.symbol)
 	}
@@ -472,7 +469,7 @@ func (p *Program) touchSlot(c *Code, i int) {
 }
 
 // define says that code or data that runs has the address of a symbol.
-func (p *Program) define(c *Code, s elfx.Symbol, addend int64) {
+func (p *Program) define(c *part, s *elfx.Symbol, addend int64) {
 	switch {
 	case s.Type == elf.STT_TLS || s.Absolute:
 	case s.Type == elf.STT_GNU_IFUNC:
@@ -490,8 +487,8 @@ func (p *Program) define(c *Code, s elfx.Symbol, addend int64) {
 
 // copy says that code that runs reads data that ld.so copied from another
 // object at start.
-func (p *Program) copy(c *Code, symbol int) {
-	if symbol <= 0 || symbol >= len(c.File.Symbols) {
+func (p *Program) copy(c *part, symbol int32) {
+	if symbol <= 0 || int(symbol) >= len(c.File.Symbols) {
 		return
 	}
 	name := c.File.Symbols[symbol].Name
@@ -499,7 +496,7 @@ func (p *Program) copy(c *Code, symbol int) {
 		if d.Object == c.Object {
 			continue
 		}
-		if dc := p.codes[d.Object]; dc != nil {
+		if dc := p.parts[d.Object]; dc != nil {
 			p.define(dc, d.Symbol, 0)
 		}
 		return
@@ -507,22 +504,36 @@ func (p *Program) copy(c *Code, symbol int) {
 }
 
 // reach makes a function live, and notes who enters it and where.
-func (p *Program) reach(f *Func, addr uint64) *Node {
+func (p *Program) reach(c *part, f *Func, addr uint64) *Node {
 	if addr != f.Start {
 		f.enter(addr)
 	}
-	n := p.nodes[f]
+	if int(f.id) >= len(c.nodes) {
+		c.nodes = append(c.nodes, make([]*Node, int(c.made)-len(c.nodes))...)
+	}
+	n := c.nodes[f.id]
 	if n == nil {
-		n = &Node{Func: f, First: p.now}
-		p.nodes[f] = n
-		p.order = append(p.order, n)
-		p.todo = append(p.todo, n)
+		n = p.node(f)
+		c.nodes[f.id] = n
 	}
 	if p.now.Reason == Call {
 		e := p.now
 		e.Inside = addr != f.Start
-		n.Callers = append(n.Callers, e)
+		p.enters(n, e)
 	}
+	return n
+}
+
+// node makes a function live.
+func (p *Program) node(f *Func) *Node {
+	if len(p.unused) == 0 {
+		p.unused = make([]Node, 1<<10)
+	}
+	n := &p.unused[0]
+	p.unused = p.unused[1:]
+	n.Func, n.First, n.id = f, p.now, int32(len(p.order))
+	p.order = append(p.order, n)
+	p.todo = append(p.todo, n)
 	return n
 }
 
@@ -532,22 +543,22 @@ func (p *Program) Live() []*Node { return p.order }
 
 // Node returns the function of an object at an address, if it can run.
 func (p *Program) Node(o *link.Object, addr uint64) *Node {
-	c := p.codes[o]
+	c := p.parts[o]
 	if c == nil {
 		return nil
 	}
 	i, ok := c.search(addr)
-	if !ok {
+	if !ok || int(c.funcs[i].id) >= len(c.nodes) {
 		return nil
 	}
-	return p.nodes[c.funcs[i]]
+	return c.nodes[c.funcs[i].id]
 }
 
 // Instructions is how many instructions the functions that can run have.
 func (p *Program) Instructions() int {
 	n := 0
 	for _, node := range p.order {
-		n += node.Func.insts
+		n += int(node.Func.insts)
 	}
 	return n
 }

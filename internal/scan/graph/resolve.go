@@ -109,12 +109,13 @@ func (s *search) ask(q query) {
 	if q.node.First.Reason == Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that whoever loads the object may call")
 	}
-	if len(q.node.Callers) == 0 && !taken && q.node.First.Reason != Export {
+	if q.node.firstCall == 0 && !taken && q.node.First.Reason != Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that nobody is seen to call")
 	}
 	m := q.node.Func.Code.Machine
-	analyse(q.node.Callers)
-	for _, e := range q.node.Callers {
+	callers := s.p.Callers(q.node)
+	analyse(callers)
+	for _, e := range callers {
 		if e.Inside {
 			continue // what it gives is no parameter
 		}
@@ -174,7 +175,7 @@ const maxDepth = 8
 func (p *Program) Syscalls() ([]Syscall, []Unresolved) {
 	var withSites []*Node
 	for _, n := range p.order {
-		if len(n.Func.Syscalls) > 0 {
+		if len(n.Func.Syscalls()) > 0 {
 			withSites = append(withSites, n)
 		}
 	}
@@ -182,7 +183,7 @@ func (p *Program) Syscalls() ([]Syscall, []Unresolved) {
 	var calls []Syscall
 	var failed []Unresolved
 	for _, n := range withSites {
-		for _, instr := range n.Func.Syscalls {
+		for _, instr := range n.Func.Syscalls() {
 			w := &wrappers{p: p, maker: n, instr: instr, seen: map[*Node]int{}}
 			w.start()
 			calls = append(calls, w.calls...)
@@ -263,12 +264,13 @@ func (w *wrappers) callers(f frame) {
 	if taken || n.First.Reason == Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and calls through pointers may give any")
 	}
-	if len(n.Callers) == 0 && !taken && n.First.Reason != Export {
+	if n.firstCall == 0 && !taken && n.First.Reason != Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and nobody is seen to call it")
 	}
 	m := n.Func.Code.Machine
-	analyse(n.Callers)
-	for _, e := range n.Callers {
+	callers := w.p.Callers(n)
+	analyse(callers)
+	for _, e := range callers {
 		if e.Inside {
 			continue
 		}

@@ -3,12 +3,17 @@ package graph
 import "github.com/profgen/profgen/internal/scan/insn"
 
 // taken notes that code of an object, or data, has the address of the function.
-func (n *Node) taken(e Edge, c *Code) {
-	if e.Reason == Taken && e.From != nil && e.From.Func.Code == c {
-		n.takers = append(n.takers, e)
-		return
+func (n *Node) taken(e Edge) {
+	switch {
+	case n.pointed:
+	case e.Reason == Taken && e.From != nil && e.From.Func.Code == n.Func.Code:
+		if n.takers == nil {
+			n.takers = new([]*Func)
+		}
+		*n.takers = append(*n.takers, e.From.Func)
+	default:
+		n.pointed, n.takers = true, nil
 	}
-	n.pointed = true
 }
 
 // Taken reports whether calls through pointers may enter the function. An
@@ -17,10 +22,10 @@ func (n *Node) taken(e Edge, c *Code) {
 func (n *Node) Taken() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for len(n.takers) > 0 && !n.pointed {
-		from := n.takers[len(n.takers)-1].From.Func
-		n.takers = n.takers[:len(n.takers)-1]
-		n.pointed = !from.onlyCompares(n.Func.Start)
+	for n.takers != nil && len(*n.takers) > 0 && !n.pointed {
+		last := len(*n.takers) - 1
+		n.pointed = !(*n.takers)[last].onlyCompares(n.Func.Start)
+		*n.takers = (*n.takers)[:last]
 	}
 	return n.pointed
 }
@@ -28,7 +33,9 @@ func (n *Node) Taken() bool {
 // onlyCompares reports whether the function does nothing with an address but
 // compare it.
 func (f *Func) onlyCompares(addr uint64) bool {
-	code := f.lift()
+	lifted := f.lift()
+	defer f.Code.lifted.Put(lifted)
+	code := *lifted
 	found := false
 	for i := range code {
 		if in := &code[i]; in.Op == insn.Set && uint64(in.Imm) == addr {

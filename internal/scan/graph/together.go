@@ -50,7 +50,7 @@ func (t *together) up(c combination) bool {
 	}
 	m := n.Func.Code.Machine
 	var ups []combination
-	for _, e := range n.Callers {
+	for _, e := range t.p.Callers(n) {
 		if e.Inside {
 			continue
 		}

@@ -2,6 +2,7 @@ package link
 
 import (
 	"debug/elf"
+	"hash/maphash"
 	"slices"
 
 	"github.com/profgen/profgen/internal/elfx"
@@ -10,22 +11,61 @@ import (
 // Definition is a symbol where it is defined.
 type Definition struct {
 	Object *Object
-	Symbol elfx.Symbol
+	Symbol *elfx.Symbol // of Object
 }
 
-// index maps the names that an object defines to its symbols.
-func (o *Object) index() map[string][]int32 {
+// index finds the symbols that an object defines by their names: a hash table
+// with chains.
+type index struct {
+	first []int32  // by the low bits of the hash: an index of Symbols
+	next  []int32  // by index of Symbols
+	sums  []uint32 // the same
+}
+
+// defines builds the index of the object's symbols, once.
+func (o *Object) defines() *index {
 	o.once.Do(func() {
-		o.defined = make(map[string][]int32, len(o.File.Symbols))
-		for i := range o.File.Symbols {
-			s := &o.File.Symbols[i]
-			if s.Defined && s.Bind != elf.STB_LOCAL && s.Name != "" && s.Vis != elf.STV_HIDDEN && s.Vis != elf.STV_INTERNAL {
-				o.defined[s.Name] = append(o.defined[s.Name], int32(i))
-			}
+		all := o.File.Symbols
+		size := 1
+		for size < len(all) {
+			size *= 2
 		}
+		x := &index{make([]int32, size), make([]int32, len(all)), make([]uint32, len(all))}
+		for i := len(all) - 1; i > 0; i-- { // so that chains are in order; [0] is no symbol
+			s := &all[i]
+			if !s.Defined || s.Bind == elf.STB_LOCAL || s.Name == "" || s.Vis == elf.STV_HIDDEN || s.Vis == elf.STV_INTERNAL {
+				continue
+			}
+			x.sums[i] = o.sum(s.Name)
+			head := &x.first[int(x.sums[i])&(size-1)]
+			x.next[i], *head = *head, int32(i)
+		}
+		o.defined = x
 	})
 	return o.defined
 }
+
+// sum is the hash of a name. It is seeded: files that are made to have many names
+// of one hash have none.
+func (o *Object) sum(name string) uint32 { return uint32(maphash.String(o.seed, name)) }
+
+// after is the first definition of a name behind the i-th symbol; 0 if there is
+// none. sum is the name's.
+func (o *Object) after(i int32, name string, sum uint32) int32 {
+	x := o.defines()
+	if i == 0 {
+		i = x.first[int(sum)&(len(x.first)-1)]
+	} else {
+		i = x.next[i]
+	}
+	for i != 0 && (x.sums[i] != sum || o.File.Symbols[i].Name != name) {
+		i = x.next[i]
+	}
+	return i
+}
+
+// has reports whether the object defines a name.
+func (o *Object) has(name string) bool { return o.after(0, name, o.sum(name)) != 0 }
 
 // Bind returns the definitions that a symbol of an object may be bound to; none,
 // as may be for a weak one. What was loaded when the program started comes
@@ -33,13 +73,14 @@ func (o *Object) index() map[string][]int32 {
 // object sees what it brought in itself, and what others gave to all
 // (RTLD_GLOBAL): any of them may be meant, and later says that more may come
 // when more objects are opened.
-func (p *Program) Bind(from *Object, sym elfx.Symbol) (defs []Definition, later bool) {
+func (p *Program) Bind(from *Object, sym *elfx.Symbol) (defs []Definition, later bool) {
 	const dfSymbolic = 2
 	if sym.Defined && (sym.Bind == elf.STB_LOCAL || sym.Vis != elf.STV_DEFAULT || from.File.Dynamic.Flags&dfSymbolic != 0) {
 		return []Definition{{from, sym}}, false
 	}
+	sum := from.sum(sym.Name)
 	for _, o := range p.Objects[:p.started] {
-		if d, ok := o.Match(sym); ok {
+		if d, ok := o.match(sym, sum); ok {
 			if sym.Defined && o != from && slices.Contains(p.Objects[p.started:], from) {
 				return []Definition{d, {from, sym}}, false // RTLD_DEEPBIND prefers its own
 			}
@@ -47,7 +88,7 @@ func (p *Program) Bind(from *Object, sym elfx.Symbol) (defs []Definition, later 
 		}
 	}
 	for _, o := range p.Objects[p.started:] {
-		if d, ok := o.Match(sym); ok {
+		if d, ok := o.match(sym, sum); ok {
 			defs = append(defs, d)
 		}
 	}
@@ -60,28 +101,31 @@ func (p *Program) Bind(from *Object, sym elfx.Symbol) (defs []Definition, later 
 // Match looks for the definition of a symbol in one object: of the same
 // version; of any if the object has no versions; the default one for whoever
 // asks for none.
-func (o *Object) Match(sym elfx.Symbol) (Definition, bool) {
-	best := -1
-	for _, i := range o.index()[sym.Name] {
+func (o *Object) Match(sym *elfx.Symbol) (Definition, bool) { return o.match(sym, o.sum(sym.Name)) }
+
+func (o *Object) match(sym *elfx.Symbol, sum uint32) (Definition, bool) {
+	best := int32(0)
+	for i := o.after(0, sym.Name, sum); i != 0; i = o.after(i, sym.Name, sum) {
 		d := &o.File.Symbols[i]
 		switch {
 		case d.Version == sym.Version || d.Version == "":
-			return Definition{o, *d}, true
-		case sym.Version == "" && (!d.VersionHidden || best < 0):
-			best = int(i)
+			return Definition{o, d}, true
+		case sym.Version == "" && (!d.VersionHidden || best == 0):
+			best = i
 		}
 	}
-	if best < 0 {
+	if best == 0 {
 		return Definition{}, false
 	}
-	return Definition{o, o.File.Symbols[best]}, true
+	return Definition{o, &o.File.Symbols[best]}, true
 }
 
 // Versions returns every definition of a name in an object.
 func (o *Object) Versions(name string) []Definition {
 	var out []Definition
-	for _, i := range o.index()[name] {
-		out = append(out, Definition{o, o.File.Symbols[i]})
+	sum := o.sum(name)
+	for i := o.after(0, name, sum); i != 0; i = o.after(i, name, sum) {
+		out = append(out, Definition{o, &o.File.Symbols[i]})
 	}
 	return out
 }
@@ -90,9 +134,10 @@ func (o *Object) Versions(name string) []Definition {
 // every object, in the order of search.
 func (p *Program) BindName(name string) []Definition {
 	var out []Definition
+	sum := p.Exe.sum(name)
 	for _, o := range p.Objects {
-		for _, i := range o.index()[name] {
-			if s := o.File.Symbols[i]; !s.VersionHidden {
+		for i := o.after(0, name, sum); i != 0; i = o.after(i, name, sum) {
+			if s := &o.File.Symbols[i]; !s.VersionHidden {
 				out = append(out, Definition{o, s})
 			}
 		}

@@ -44,7 +44,8 @@ func FuzzLoad(f *testing.F) {
 		}
 		p.Open(p.Exe, "liba.so")
 		for _, o := range p.Objects {
-			for _, s := range o.File.Symbols {
+			for i := range o.File.Symbols {
+				s := &o.File.Symbols[i]
 				defs, _ := p.Bind(o, s)
 				for _, d := range defs {
 					if !d.Symbol.Defined || d.Symbol.Name != s.Name {

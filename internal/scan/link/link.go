@@ -13,6 +13,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"path"
 	"slices"
@@ -36,30 +37,45 @@ type Object struct {
 	Path string // canonical, without leading slash
 	File *elfx.File
 
+	seed    maphash.Seed // of all objects of a Linker
 	once    sync.Once
-	defined map[string][]int32 // name → indexes of Symbols
+	defined *index
 }
 
 // Linker loads objects, each once, for all programs. It may be used by several
 // goroutines.
 type Linker struct {
 	files Files
+	seed  maphash.Seed
 
 	mu      sync.Mutex
 	objects map[string]*loading
+	names   map[string]resolution
 	cache   func() map[string][]string // ld.so.cache: name → paths
 	conf    func() []string            // folders of ld.so.conf
 }
 
+// loading is a file that was asked for.
 type loading struct {
+	path string
 	once sync.Once
 	obj  *Object
 	err  error
+
+	first   sync.Once
+	outline *Outline
+	unread  error
+}
+
+// resolution is what a name leads to.
+type resolution struct {
+	loading *loading
+	err     error
 }
 
 // New returns a linker for the files of an image.
 func New(files Files) *Linker {
-	l := &Linker{files: files, objects: map[string]*loading{}}
+	l := &Linker{files: files, seed: maphash.MakeSeed(), objects: map[string]*loading{}, names: map[string]resolution{}}
 	l.cache = sync.OnceValue(l.readCache)
 	l.conf = sync.OnceValue(l.readConf)
 	return l
@@ -67,31 +83,82 @@ func New(files Files) *Linker {
 
 // Object returns the object that a name leads to.
 func (l *Linker) Object(name string) (*Object, error) {
-	real, err := l.files.Resolve(strings.TrimPrefix(name, "/"))
+	o, err := l.loading(name)
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	o := l.objects[real]
-	if o == nil {
-		o = &loading{}
-		l.objects[real] = o
-	}
-	l.mu.Unlock()
 	o.once.Do(func() {
-		data, err := l.files.Contents(real)
+		data, err := l.files.Contents(o.path)
 		if err != nil {
 			o.err = err
 			return
 		}
 		f, err := elfx.Parse(data)
 		if err != nil {
-			o.err = fmt.Errorf("read ELF %s: %w", real, err)
+			o.err = fmt.Errorf("read ELF %s: %w", o.path, err)
 			return
 		}
-		o.obj = &Object{Path: real, File: f}
+		o.obj = &Object{Path: o.path, File: f, seed: l.seed}
 	})
 	return o.obj, o.err
+}
+
+// Outline is what an object says of how it is linked.
+type Outline struct {
+	Machine   elf.Machine
+	Interp    string
+	Needed    []string
+	Undefined []string // symbols that others shall define
+}
+
+// Outline returns the outline of the object that a name leads to, without loading
+// all of it.
+func (l *Linker) Outline(name string) (*Outline, error) {
+	o, err := l.loading(name)
+	if err != nil {
+		return nil, err
+	}
+	o.first.Do(func() {
+		data, err := l.files.Contents(o.path)
+		if err != nil {
+			o.unread = err
+			return
+		}
+		f, err := elfx.Outline(data)
+		if err != nil {
+			o.unread = fmt.Errorf("read ELF %s: %w", o.path, err)
+			return
+		}
+		o.outline = &Outline{Machine: f.Machine, Interp: f.Interp, Needed: f.Dynamic.Needed}
+		for i := range f.Symbols {
+			if s := &f.Symbols[i]; !s.Defined && s.Name != "" {
+				o.outline.Undefined = append(o.outline.Undefined, s.Name)
+			}
+		}
+	})
+	return o.outline, o.unread
+}
+
+// loading returns the one there is for a file.
+func (l *Linker) loading(name string) (*loading, error) {
+	l.mu.Lock()
+	r, ok := l.names[name]
+	l.mu.Unlock()
+	if ok {
+		return r.loading, r.err
+	}
+	real, err := l.files.Resolve(strings.TrimPrefix(name, "/"))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.err = err
+	if err == nil {
+		if l.objects[real] == nil {
+			l.objects[real] = &loading{path: real}
+		}
+		r.loading = l.objects[real]
+	}
+	l.names[name] = r
+	return r.loading, r.err
 }
 
 // Program is a program with the objects that are loaded for it.
@@ -110,6 +177,7 @@ type Program struct {
 	env     []folder // of LD_LIBRARY_PATH
 	started int      // how many of Objects are loaded when the program starts
 	names   map[string]*Object
+	paths   map[string]bool     // of Objects
 	needers map[*Object]*Object // who brought an object in
 }
 
@@ -131,7 +199,7 @@ func (l *Linker) Load(name string, env []string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{Exe: exe, linker: l, names: map[string]*Object{}, needers: map[*Object]*Object{}}
+	p := &Program{Exe: exe, linker: l, names: map[string]*Object{}, paths: map[string]bool{}, needers: map[*Object]*Object{}}
 	p.add(exe, nil)
 	p.env = libraryPath(values(env, "LD_LIBRARY_PATH"))
 	if exe.File.Interp == "" {
@@ -219,20 +287,14 @@ func (p *Program) Search(from *Object, name string) (*Object, bool) {
 }
 
 // Has reports whether an object of that path is loaded.
-func (p *Program) Has(name string) bool {
-	for _, o := range p.Objects {
-		if o.Path == name {
-			return true
-		}
-	}
-	return false
-}
+func (p *Program) Has(name string) bool { return p.paths[name] }
 
 func (p *Program) add(o, by *Object) {
 	if p.Has(o.Path) {
 		return
 	}
 	p.Objects = append(p.Objects, o)
+	p.paths[o.Path] = true
 	p.needers[o] = by
 	if n := o.File.Dynamic.Soname; n != "" && p.names[n] == nil {
 		p.names[n] = o

@@ -128,7 +128,7 @@ func resolve(p string) string {
 // bound says how Bind differs from a binding that ld.so made; "" if it does not.
 func bound(p *link.Program, from, to *link.Object, name, version string) string {
 	for i := range from.File.Symbols {
-		s := from.File.Symbols[i]
+		s := &from.File.Symbols[i]
 		if s.Name != name || s.Version != version || s.Bind == elf.STB_LOCAL {
 			continue
 		}

@@ -25,8 +25,8 @@ type Site struct {
 	Addr uint64
 	Op   insn.Op // Call, IndirectCall, Jump, CondBranch, IndirectJump or Syscall
 	regs []held  // what is known of registers
-	mem  state   // its slots and leak only
-	sp   int64   // stack pointer, from that on entry
+	mem  stack
+	sp   int64 // stack pointer, from that on entry
 	spOK bool
 }
 
@@ -144,6 +144,8 @@ type run struct {
 	pending int // blocks that are queued
 	tables  []uint64
 	count   int // of the tables
+
+	now, taken state // memory for those that are at work
 }
 
 // hurried is after how many visits of a block differences become unknown.
@@ -240,16 +242,17 @@ func (r *run) settle() {
 		bl.queued = false
 		r.pending--
 		bl.visits++
-		s := bl.in.clone()
+		s := &r.now
+		bl.in.copyTo(s)
 		for i := bl.lo; i < bl.hi; i++ {
 			if i == bl.hi-1 {
-				r.leave(b, i, &s)
+				r.leave(b, i, s)
 			}
-			r.step(&s, &r.code[i])
+			r.step(s, &r.code[i])
 		}
 		if r.fallsThrough(bl) && b+1 < len(r.blocks) {
-			r.assume(&s, bl, false)
-			r.flow(b+1, &s)
+			r.assume(s, bl, false)
+			r.flow(b+1, s)
 		}
 	}
 }
@@ -268,9 +271,10 @@ func (r *run) leave(b, i int, s *state) {
 	switch in.Op {
 	case insn.Jump, insn.CondBranch:
 		if t, ok := r.blockAt(uint64(in.Imm)); ok {
-			taken := s.clone()
-			r.assume(&taken, &r.blocks[b], true)
-			r.flow(t, &taken)
+			taken := &r.taken
+			s.copyTo(taken)
+			r.assume(taken, &r.blocks[b], true)
+			r.flow(t, taken)
 		}
 	case insn.IndirectJump:
 		for _, addr := range r.tables {
@@ -333,21 +337,28 @@ func (r *run) follows(b int) bool {
 // sites interprets every block once more and keeps what is known where control
 // leaves.
 func (r *run) sites() (out []Site, runsOn bool) {
-	var s state
+	n := 1
+	for i := range r.code {
+		if r.leaves(&r.code[i]) {
+			n++
+		}
+	}
+	out = make([]Site, 0, n)
+	s := &r.now
 	for b := range r.blocks {
 		bl := &r.blocks[b]
-		s = bl.in.clone()
+		bl.in.copyTo(s)
 		for i := bl.lo; i < bl.hi; i++ {
 			in := &r.code[i]
 			if r.leaves(in) {
-				out = append(out, r.site(&s, in))
+				out = append(out, r.site(s, in))
 			}
-			r.step(&s, in)
+			r.step(s, in)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Site) int { return cmp.Compare(a.Addr, b.Addr) })
 	if runsOn = r.fallsThrough(&r.blocks[len(r.blocks)-1]); runsOn {
-		out = append(out, r.site(&s, &insn.Inst{Addr: r.end(), Op: insn.Jump}))
+		out = append(out, r.site(s, &insn.Inst{Addr: r.end(), Op: insn.Jump}))
 	}
 	return out, runsOn
 }
@@ -370,8 +381,15 @@ func (r *run) end() uint64 {
 }
 
 func (r *run) site(s *state, in *insn.Inst) Site {
-	out := Site{Addr: in.Addr, Op: in.Op, mem: state{slots: slices.Clone(s.slots), leak: s.leak}}
+	out := Site{Addr: in.Addr, Op: in.Op, mem: stack{slots: slices.Clone(s.slots), leak: s.leak}}
 	out.sp, out.spOK = frame(s.regs[r.machine.SP])
+	known := 0
+	for i := range s.regs[:r.machine.Regs] {
+		if v := &s.regs[i]; !v.unknown && len(v.atoms) > 0 {
+			known++
+		}
+	}
+	out.regs = make([]held, 0, known)
 	for reg, v := range s.regs[:r.machine.Regs] {
 		if !v.unknown && len(v.atoms) > 0 {
 			out.regs = append(out.regs, held{insn.Reg(reg), v})

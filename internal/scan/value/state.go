@@ -17,19 +17,24 @@ type slot struct {
 	val   Value
 }
 
-// state is what is known before an instruction.
-type state struct {
-	reached bool
-	regs    [32]Value
-	slots   []slot // sorted by off, not overlapping
+// stack is what is known of the frame.
+type stack struct {
+	slots []slot // sorted by off, not overlapping
 	// leak is the lowest frame address that others may know. They may change
 	// what is there and above whenever they run.
 	leak int64
 }
 
+// state is what is known before an instruction.
+type state struct {
+	reached bool
+	regs    [32]Value
+	stack
+}
+
 // entry is the state a function begins in.
 func entry(m *insn.Machine) state {
-	s := state{reached: true, leak: noLeak}
+	s := state{reached: true, stack: stack{leak: noLeak}}
 	for r := range m.Regs {
 		s.regs[r] = of(symbol(Param, insn.Reg(r), 0))
 	}
@@ -40,7 +45,7 @@ func entry(m *insn.Machine) state {
 // anywhere is the state of code that is reached in ways that are not known,
 // such as landing pads.
 func anywhere(m *insn.Machine) state {
-	s := state{reached: true, leak: -noLeak}
+	s := state{reached: true, stack: stack{leak: -noLeak}}
 	for r := range m.Regs {
 		s.regs[r] = Unknown()
 	}
@@ -51,6 +56,13 @@ func (s *state) clone() state {
 	c := *s
 	c.slots = slices.Clone(s.slots)
 	return c
+}
+
+// copyTo is clone into a state whose memory is used again.
+func (s *state) copyTo(c *state) {
+	slots := append(c.slots[:0], s.slots...)
+	*c = *s
+	c.slots = slots
 }
 
 // join widens s by what t knows less, and reports whether that changed s. With
@@ -110,7 +122,7 @@ func (s *state) joinSlots(t *state, hurry bool) bool {
 	return changed
 }
 
-func (s *state) search(off int64) int {
+func (s *stack) search(off int64) int {
 	lo, hi := 0, len(s.slots) // asked for all the time: no function call
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
@@ -123,13 +135,13 @@ func (s *state) search(off int64) int {
 	return lo
 }
 
-func (s *state) has(off int64, width uint8) bool {
+func (s *stack) has(off int64, width uint8) bool {
 	i := s.search(off)
 	return i < len(s.slots) && s.slots[i].off == off && s.slots[i].width == width
 }
 
 // read is the value of width bytes of the frame at off.
-func (s *state) read(off int64, width uint8) Value {
+func (s *stack) read(off int64, width uint8) Value {
 	i := s.search(off)
 	if i == len(s.slots) || s.slots[i].off >= off+int64(width) {
 		if off < 0 || off >= s.leak {
@@ -147,7 +159,7 @@ func (s *state) read(off int64, width uint8) Value {
 
 // write stores v into width bytes of the frame at off. What is left of slots
 // that it cuts is unknown.
-func (s *state) write(off int64, width uint8, v Value) {
+func (s *stack) write(off int64, width uint8, v Value) {
 	end := off + int64(width)
 	i := s.search(off)
 	j := i
@@ -174,7 +186,7 @@ func (s *state) write(off int64, width uint8, v Value) {
 
 // spoil says that somebody else ran, or that something was written to an
 // address that is not known: what others may know of the frame has any value.
-func (s *state) spoil() {
+func (s *stack) spoil() {
 	if s.leak == noLeak {
 		return
 	}
@@ -186,7 +198,7 @@ func (s *state) spoil() {
 }
 
 // expose says that others now know the addresses in v.
-func (s *state) expose(v Value) {
+func (s *stack) expose(v Value) {
 	for _, a := range v.atoms {
 		if a.Kind == Frame && a.N < s.leak {
 			s.leak = a.N
