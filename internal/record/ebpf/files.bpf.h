@@ -175,7 +175,8 @@ __inline bool add_name(struct draft *x, const void *user, enum part part, __u32 
 	__u32 used = x->used;
 	long n;
 
-	asm volatile("" : "+r"(size)); /* until 6.1 the verifier knows the bound of the register that was compared only */
+	KEEP(size);
+	KEEP(used);
 	if (used >= TEXT_MAX || size > NAME_LEN) {
 		x->bad = 1;
 		return false;
@@ -326,6 +327,7 @@ __inline void add_dir(struct draft *x, struct task_struct *t, int fd, __u32 name
 	const struct path *p = &t->fs->pwd;
 	struct file *f;
 
+	KEEP(name_at);
 	if (name_at < TEXT_MAX && x->event.text[name_at] == '/') {
 		p = &t->fs->root;
 	} else if (fd != AT_FDCWD) {
