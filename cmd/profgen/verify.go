@@ -152,15 +152,17 @@ func (p *prover) prove(runs int) (_ verify.Report, err error) {
 	if err != nil {
 		return verify.Report{}, err
 	}
+	// What the profile has and the kernel refuses all the same, it refuses without the profile too.
+	missing := slices.DeleteFunc(granted, func(name string) bool { return slices.Contains(enforced.Plan.Capabilities, name) })
 	return p.run(runs, enforced.Seccomp, armor, sandbox.Confinement{
 		Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, AppArmor: armor.name,
 		Bounds: boundsOf(enforced.Plan.Run),
-	}, granted)
+	}, missing)
 }
 
 // run runs the workload under a confinement. To ask for one of the capabilities
-// granted in vain is a denial.
-func (p *prover) run(runs int, profile *specs.LinuxSeccomp, armor verify.Refuser, confinement sandbox.Confinement, granted []string) (verify.Report, error) {
+// missing in it, in vain, is a denial.
+func (p *prover) run(runs int, profile *specs.LinuxSeccomp, armor verify.Refuser, confinement sandbox.Confinement, missing []string) (verify.Report, error) {
 	rec, err := ebpf.New(ebpf.Options{SeeRefused: true})
 	if err != nil {
 		return verify.Report{}, err
@@ -168,7 +170,7 @@ func (p *prover) run(runs int, profile *specs.LinuxSeccomp, armor verify.Refuser
 	defer rec.Close()
 	defer p.talk.clear()
 	return verify.Trials{
-		Runs: runs, For: p.c.Duration("for"), Profile: profile, Granted: granted, Recorder: rec, Refuser: armor,
+		Runs: runs, For: p.c.Duration("for"), Profile: profile, Granted: missing, Recorder: rec, Refuser: armor,
 		Trial: func() (record.Target, func(context.Context) error) {
 			ct := *p.template
 			ct.Confinement = confinement

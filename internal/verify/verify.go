@@ -25,8 +25,8 @@ type Trials struct {
 	Profile *specs.LinuxSeccomp
 	// Recorder sees refusals.
 	Recorder record.Recorder
-	// Granted are capabilities that the workload used where it was recorded: to
-	// ask for one in vain is a denial.
+	// Granted are capabilities that the workload had where it was recorded and has
+	// not here: to ask for one in vain is a denial.
 	Granted []string
 	// Refuser, if not nil, tells what something beside the seccomp filter refused.
 	Refuser Refuser
