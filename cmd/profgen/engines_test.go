@@ -25,7 +25,14 @@ type engine struct {
 	restart func() // nil of one without a daemon
 }
 
-var engagedServers = []server{servers[0], servers[1], postgres}
+var engagedServers = []server{
+	servers[0], servers[1],
+	{
+		name: "memcached", port: servers[2].port, check: servers[2].check,
+		exec: "memcached -V", health: `exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/11211; printf "version\r\nquit\r\n" >&3; grep -q VERSION <&3'`,
+	},
+	postgres,
+}
 
 // What an engine's container is recorded at serves every time under that engine,
 // with the flags that profgen prints for it, and so do its health check and what is
