@@ -127,6 +127,19 @@ func attemptAll(args []string) int {
 // attempt with no seccomp filter and every capability, and that nothing else does.
 func refusesAlone(t *testing.T, dir string) {
 	t.Helper()
+	name := putInForce(t, dir)
+	free, bound := outcomes(t), outcomes(t, name)
+	for i, a := range attempts {
+		if free[i] || !bound[i] {
+			t.Errorf("%s: refused without the profile %t, with it %t", a.name, free[i], bound[i])
+		}
+	}
+}
+
+// putInForce puts the AppArmor profile of a profile directory into force until the
+// test ends, and returns its name.
+func putInForce(t *testing.T, dir string) string {
+	t.Helper()
 	enforced, err := profiledir.Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -139,13 +152,12 @@ func refusesAlone(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
-	free, bound := outcomes(t), outcomes(t, name)
-	for i, a := range attempts {
-		if free[i] || !bound[i] {
-			t.Errorf("%s: refused without the profile %t, with it %t", a.name, free[i], bound[i])
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
 		}
-	}
+	})
+	return name
 }
 
 // outcomes tells of each attempt whether it was refused.
@@ -183,19 +195,7 @@ func TestDockerUnderAppArmor(t *testing.T) {
 	s := servers[0]
 	dir := filepath.Join(t.TempDir(), "profile")
 	profgen(t, "record", "-o", dir, "--image", layout+":"+s.name, "--check", s.checkAt("127.0.0.1", s.port), "--exec-check", `["/usr/sbin/nginx", "-t"]`)
-	enforced, err := profiledir.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, err := armorName(enforced.AppArmor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := armor.Load(t.Context(), name, enforced.AppArmor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	name := putInForce(t, dir)
 	e := startDocker(t)
 	e.must(t, "load", "-i", filepath.Join(filepath.Dir(layout), s.name+".docker.tar"))
 	flags := strings.Fields(profgen(t, "flags", dir))

@@ -33,9 +33,6 @@ func TestRecordingEqualsStrace(t *testing.T) {
 	for _, s := range append(servers, postgres) {
 		t.Run(s.name, func(t *testing.T) {
 			img, err := image.Open(t.Context(), layout+":"+s.name, image.Platform{})
-			if err != nil && s.name == "postgres" {
-				t.Skip("needs the image postgres: ", err)
-			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -170,7 +170,7 @@ func (p *prover) run(runs int, profile *specs.LinuxSeccomp, armor verify.Refuser
 	defer rec.Close()
 	defer p.talk.clear()
 	return verify.Trials{
-		Runs: runs, For: p.c.Duration("for"), Profile: profile, Granted: missing, Recorder: rec, Refuser: armor,
+		Runs: runs, For: p.c.Duration("for"), Profile: profile, Missing: missing, Recorder: rec, Refuser: armor,
 		Trial: func() (record.Target, func(context.Context) error) {
 			ct := *p.template
 			ct.Confinement = confinement

@@ -43,7 +43,7 @@ func capability(name string) syntax.Item { return syntax.Capability{Names: []str
 
 // network allows sockets of a family and type; "" for all.
 func network(q syntax.Qualifiers, family, kind string) syntax.Item {
-	return syntax.Rule{Qualifiers: q, Kind: "network", Words: nonEmpty(family, kind)}
+	return syntax.Rule{Qualifiers: q, Kind: "network", Words: strings.Fields(family + " " + kind)}
 }
 
 // with allows signals or tracing, to or from processes under another profile: peer
@@ -87,8 +87,4 @@ func pivotRoot(oldRoot, newRoot string) syntax.Item {
 // file allows access to files of a pattern.
 func file(q syntax.Qualifiers, path, perms string) syntax.Item {
 	return syntax.FileRule{Qualifiers: q, Path: path, Perms: perms}
-}
-
-func nonEmpty(fields ...string) []string {
-	return slices.DeleteFunc(fields, func(f string) bool { return f == "" })
 }

@@ -93,6 +93,27 @@ const (
 	Device    FileKind = "device"
 )
 
+// KindOf is the kind of a file with this mode, st_mode of inode(7), on whose bits
+// all architectures agree; "" for what has no kind, such as an anonymous inode.
+func KindOf(mode uint16) FileKind {
+	const kind = 0o170000 // S_IFMT
+	switch mode & kind {
+	case 0o100000: // S_IFREG
+		return Regular
+	case 0o040000: // S_IFDIR
+		return Directory
+	case 0o120000: // S_IFLNK
+		return Symlink
+	case 0o140000: // S_IFSOCK
+		return UnixNode
+	case 0o010000: // S_IFIFO
+		return FIFO
+	case 0o020000, 0o060000: // S_IFCHR, S_IFBLK
+		return Device
+	}
+	return ""
+}
+
 // Origin is where a file that was used comes from.
 type Origin string
 

@@ -56,11 +56,10 @@ var declared = map[string]string{
 
 // sensitive are files by which one gets out of a container, or all of the host's
 // secrets into it.
-var sensitive = []string{
+var sensitive = append([]string{
 	"/proc/sysrq-trigger", "/proc/kcore", "/proc/kallsyms", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
-	"/sys/kernel/uevent_helper", "/sys/kernel/security/", "/sys/firmware/", "/var/run/docker.sock", "/run/docker.sock",
-	"/run/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock", "/etc/shadow", "/root/.ssh/",
-}
+	"/sys/kernel/uevent_helper", "/sys/kernel/security/", "/sys/firmware/", "/etc/shadow", "/root/.ssh/",
+}, engineSockets...)
 
 // needsNoRule are the errors that the kernel gives for what it refuses anyway.
 var needsNoRule = []string{"EACCES", "EPERM", "EROFS"}

@@ -130,7 +130,7 @@ func (t Trials) capabilities(facts []evidence.Fact) []Denial {
 	var out []Denial
 	for _, f := range facts {
 		c, ok := f.(evidence.Capability)
-		if !ok || c.Granted || c.Overridden || c.Nested || c.Unaudited || c.Phase == evidence.Runtime || !slices.Contains(t.Granted, c.Cap) {
+		if !ok || c.Granted || c.Overridden || c.Nested || c.Unaudited || c.Phase == evidence.Runtime || !slices.Contains(t.Missing, c.Cap) {
 			continue
 		}
 		out = append(out, Denial{Arch: c.Arch, Name: c.Syscall, Phase: c.Phase, Capability: c.Cap})

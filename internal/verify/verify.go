@@ -25,9 +25,9 @@ type Trials struct {
 	Profile *specs.LinuxSeccomp
 	// Recorder sees refusals.
 	Recorder record.Recorder
-	// Granted are capabilities that the workload had where it was recorded and has
+	// Missing are capabilities that the workload had where it was recorded and has
 	// not here: to ask for one in vain is a denial.
-	Granted []string
+	Missing []string
 	// Refuser, if not nil, tells what something beside the seccomp filter refused.
 	Refuser Refuser
 	// Trial returns a fresh workload under the profile, and the check that it has

@@ -85,7 +85,7 @@ func TestDenialsSayHow(t *testing.T) {
 	probe := check
 	probe.Cap = "CAP_SYS_ADMIN"
 	tr := trials(record.Snapshot{Facts: []evidence.Fact{started, check, probe}, Refused: []record.Refusal{r}}, 0, nil)
-	tr.Granted = []string{"CAP_CHOWN"}
+	tr.Missing = []string{"CAP_CHOWN"}
 	rep, err := tr.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)

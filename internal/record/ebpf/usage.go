@@ -201,7 +201,7 @@ func (u *usage) facts() []evidence.Fact {
 
 func (k use) fact(f file) evidence.FileAccess {
 	a := evidence.FileAccess{
-		Path: evidence.Path(k.path), Perms: letters(k.perms), Kind: kindOf(f.mode), Owner: k.owned,
+		Path: evidence.Path(k.path), Perms: letters(k.perms), Kind: evidence.KindOf(f.mode), Owner: k.owned,
 		Origin:  [...]evidence.Origin{"", evidence.FromImage, evidence.FromMount, evidence.FromItself}[f.origin],
 		Mounted: f.mounted, Target: evidence.Path(k.target), Phase: phases(recorderPhase(k.phase)), Basis: evidence.Observed,
 	}
@@ -219,24 +219,6 @@ func letters(bits uint8) string {
 		}
 	}
 	return string(out)
-}
-
-func kindOf(mode uint16) evidence.FileKind {
-	switch mode {
-	case unix.S_IFREG:
-		return evidence.Regular
-	case unix.S_IFDIR:
-		return evidence.Directory
-	case unix.S_IFLNK:
-		return evidence.Symlink
-	case unix.S_IFSOCK:
-		return evidence.UnixNode
-	case unix.S_IFIFO:
-		return evidence.FIFO
-	case unix.S_IFCHR, unix.S_IFBLK:
-		return evidence.Device
-	}
-	return ""
 }
 
 // ownProc returns a path below /proc with the process's own number, self,

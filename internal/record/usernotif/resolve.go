@@ -3,6 +3,7 @@
 package usernotif
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -244,22 +245,9 @@ func (v view) magic(name string) (string, bool) {
 	return target + strings.TrimPrefix(name, link), ok
 }
 
-// kind is the kind of file that s is.
-func (s spot) kind() evidence.FileKind {
-	switch s.st.Mode & unix.S_IFMT {
-	case unix.S_IFDIR:
-		return evidence.Directory
-	case unix.S_IFLNK:
-		return evidence.Symlink
-	case unix.S_IFSOCK:
-		return evidence.UnixNode
-	case unix.S_IFIFO:
-		return evidence.FIFO
-	case unix.S_IFCHR, unix.S_IFBLK:
-		return evidence.Device
-	}
-	return evidence.Regular
-}
+// kind is the kind of file that s is. One of no kind, an anonymous inode, is used
+// as a regular one is.
+func (s spot) kind() evidence.FileKind { return cmp.Or(evidence.KindOf(s.st.Mode), evidence.Regular) }
 
 // What is asked of a file's mode.
 const (
