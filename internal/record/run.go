@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/profgen/profgen/gen/evidence"
@@ -109,7 +110,7 @@ func (r Run) Do(ctx context.Context) (Result, error) {
 	if !sawWorkload(set) {
 		return Result{Code: code, Stopped: w.stopped}, cmp.Or(err, ErrNothing)
 	}
-	set.Gaps = append(set.Gaps, w.marks()...)
+	set.Gaps = append(append(set.Gaps, w.marks()...), w.death(code)...)
 	if saveErr := r.Save(set); err == nil {
 		err = saveErr
 	}
@@ -260,6 +261,29 @@ func (w *watch) marks() []evidence.Gap {
 	return out
 }
 
+// crashes are the signals of which a program dies by its own fault.
+var crashes = []syscall.Signal{
+	syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSYS,
+}
+
+// death is the gap of a workload that was stopped and did not end in good order, as
+// its exit code says.
+func (w *watch) death(code int) []evidence.Gap {
+	by := syscall.Signal(code - 128)
+	g := evidence.Gap{Where: w.run.where()}
+	switch {
+	case !w.stopped || w.lost:
+		return nil
+	case by == syscall.SIGKILL:
+		g.Kind, g.Detail = evidence.Killed, "the workload did not end when it was asked to and was killed: what it would do at its end was not seen"
+	case slices.Contains(crashes, by):
+		g.Kind, g.Detail = evidence.Unfinished, fmt.Sprintf("the workload crashed when it was asked to end (%v): what it does at its end was not seen", by)
+	default:
+		return nil
+	}
+	return []evidence.Gap{g}
+}
+
 func (r Run) unfinished() evidence.Gap {
 	return evidence.Gap{
 		Kind: evidence.Unfinished, Where: r.where(), Detail: "the recording was cut off; what came after its last checkpoint is missing",
@@ -272,11 +296,11 @@ func (r Run) where() string {
 }
 
 // MakesUpFor reports whether a gap of an earlier recording is one no more once
-// this one is done: it marks a recording of the same workload that was cut off,
-// or whose check failed, if this one has a check. If it comes to that again, this
+// this one is done: it marks a recording of the same workload that was cut off or
+// killed, or whose check failed, if this one has a check. If it comes to that again, this
 // one makes marks of its own.
 func (r Run) MakesUpFor(g evidence.Gap) bool {
-	again := g.Kind == evidence.Unfinished || g.Kind == evidence.Unchecked && r.Check != nil
+	again := g.Kind == evidence.Unfinished || g.Kind == evidence.Killed || g.Kind == evidence.Unchecked && r.Check != nil
 	return again && g.Where == r.where()
 }
 

@@ -127,6 +127,28 @@ func TestEndBeforeTheCheck(t *testing.T) {
 	}
 }
 
+// How a workload ends is evidence too: of one that has to be killed it is missing,
+// and one that crashes has not shown what a good end takes.
+func TestDeath(t *testing.T) {
+	for code, want := range map[int]evidence.GapKind{0: "", 143: "", 137: evidence.Killed, 139: evidence.Unfinished, 134: evidence.Unfinished} {
+		var kept saves
+		run := record.Run{
+			Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}},
+			Target:   &recordtest.Target{Code: code}, Save: kept.save, For: time.Millisecond,
+		}
+		if _, err := run.Do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		gaps := kept.sets[len(kept.sets)-1].Gaps
+		if want == "" && len(gaps) == 0 {
+			continue
+		}
+		if len(gaps) != 1 || gaps[0].Kind != want || !run.MakesUpFor(gaps[0]) {
+			t.Errorf("exit code %d: gaps %v, want %q, which another run makes up for", code, gaps, want)
+		}
+	}
+}
+
 // If the workload was lost sight of, so was what it did from then on.
 func TestLostWorkload(t *testing.T) {
 	lost := errors.New("guard was killed")

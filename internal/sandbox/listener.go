@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/profgen/profgen/internal/abi"
 )
 
 // What is said with a listener: whether the workload keeps the way to more
@@ -145,19 +147,57 @@ func newHandover(conn int, said byte) *handover {
 	return h
 }
 
-// notifyAllBut returns the filter: struct seccomp_data of
-// include/uapi/linux/seccomp.h has its six arguments, of 64 bits each, from byte
-// 16 on.
+// unasked are the calls that must not wait for an answer. A signal interrupts who
+// waits, and unless its handler restarts calls, the call returns EINTR: these two
+// never return to where they were made, and what is there is no code. Every
+// profile allows them all, and nothing is to be learnt from them.
+func unasked() []string { return []string{"rt_sigreturn", "sigreturn", "restart_syscall"} }
+
+// Of struct seccomp_data, include/uapi/linux/seccomp.h: the number, the
+// architecture, and six arguments of 64 bits each from byte 16 on.
+const (
+	dataNr, dataArch, dataArg4 = 0, 4, 16 + 8*4
+
+	loadWord = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+	ifEqual  = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	answer   = unix.BPF_RET | unix.BPF_K
+)
+
+// notifyAllBut returns the filter.
 func notifyAllBut(secret [2]uint64) []unix.SockFilter {
-	const arg4, loadWord, ifEqual = 16 + 8*4, unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 	words := []uint32{uint32(secret[0]), uint32(secret[0] >> 32), uint32(secret[1]), uint32(secret[1] >> 32)}
 	var out []unix.SockFilter
 	for i, w := range words {
-		toNotify := uint8(2*(len(words)-i) - 1)
-		out = append(out, unix.SockFilter{Code: loadWord, K: uint32(arg4 + 4*i)}, unix.SockFilter{Code: ifEqual, Jf: toNotify, K: w})
+		past := uint8(2*(len(words)-i) - 1) // the answer
+		out = append(out, unix.SockFilter{Code: loadWord, K: uint32(dataArg4 + 4*i)}, unix.SockFilter{Code: ifEqual, Jf: past, K: w})
 	}
-	return append(out, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF})
+	out = append(out, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW})
+	for audit, numbers := range unaskedNumbers() {
+		out = append(out, unix.SockFilter{Code: loadWord, K: dataArch}, unix.SockFilter{Code: ifEqual, Jf: uint8(2*len(numbers) + 1), K: audit},
+			unix.SockFilter{Code: loadWord, K: dataNr})
+		for _, nr := range numbers {
+			out = append(out, unix.SockFilter{Code: ifEqual, Jf: 1, K: nr}, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW})
+		}
+	}
+	return append(out, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_USER_NOTIF})
+}
+
+// unaskedNumbers are the calls that do not wait, by the kernel's number of the ABI.
+func unaskedNumbers() map[uint32][]uint32 {
+	out := map[uint32][]uint32{}
+	for _, a := range abi.Arches() {
+		row, _ := a.Row()
+		for _, name := range unasked() {
+			nr, ok := a.Number(name)
+			if a == abi.X32 {
+				nr |= abi.X32Bit
+			}
+			if ok {
+				out[row.Audit] = append(out[row.Audit], nr)
+			}
+		}
+	}
+	return out
 }
 
 // do makes no call between the first and the last of its own: it calls nothing

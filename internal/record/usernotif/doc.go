@@ -19,7 +19,8 @@
 //     asked. A listener of the workload's own is refused (EBUSY). Each is a gap.
 //   - A signal whose handler does not restart calls (SA_RESTART) interrupts any
 //     call that waits for an answer, also one that never waits otherwise: the
-//     program sees EINTR. That it happened is a gap.
+//     program sees EINTR. That it happened is a gap. Returns from handlers, which
+//     know no error, are not asked about.
 //   - Without CAP_SYS_ADMIN the filter takes no_new_privs: set-user-ID programs run
 //     without their privileges. That one did is a gap.
 //   - Memory of processes that are closed to their own user (not dumpable) is out

@@ -21,7 +21,7 @@ func (r *Recorder) gaps() []evidence.Gap {
 	}
 	if r.seen.interrupted {
 		out = append(out, evidence.Gap{
-			Kind: evidence.Refused, Where: Method,
+			Kind: evidence.Interrupted, Where: Method,
 			Detail: "a signal came while a call waited for the recorder, and the program has handlers that do not restart calls: one may have failed with EINTR that otherwise would not",
 		})
 	}

@@ -51,9 +51,15 @@ func TestOwnFilter(t *testing.T) {
 // A call that fails because it had to wait for the recorder is not lost quietly.
 func TestInterrupted(t *testing.T) {
 	s := recordRun(t, record.AtExec, program("does"), "interrupted")
-	if g := onlyGap(t, s); g.Kind != evidence.Refused || !strings.Contains(g.Detail, "EINTR") {
+	if g := onlyGap(t, s); g.Kind != evidence.Interrupted || !strings.Contains(g.Detail, "EINTR") {
 		t.Errorf("%+v", g)
 	}
+}
+
+// A program is not made to crash by a signal that comes while it returns from the
+// handler of another.
+func TestSignalReturn(t *testing.T) {
+	recordRun(t, record.AtExec, program("does"), "returns")
 }
 
 // A process that is closed to its user has calls that are seen, and paths that

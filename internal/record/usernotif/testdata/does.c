@@ -172,6 +172,28 @@ static int interrupted(void)
 	return 0;
 }
 
+// returns is sent two signals all the time, so that one interrupts the return
+// from the handler of the other.
+static int returns(void)
+{
+	struct sigaction act = {.sa_handler = nothing};
+	time_t end = time(NULL) + 2;
+	pid_t self = getpid(), child;
+
+	if (sigaction(SIGUSR1, &act, NULL) || sigaction(SIGUSR2, &act, NULL))
+		return 1;
+	if ((child = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == self && kill(self, SIGUSR1) == 0 && kill(self, SIGUSR2) == 0)
+			;
+		_exit(0);
+	}
+	while (time(NULL) < end)
+		syscall(SYS_getppid);
+	kill(child, SIGKILL);
+	return 0;
+}
+
 // forever makes calls until they fail.
 static int forever(void)
 {
@@ -194,7 +216,7 @@ int main(int argc, char **argv)
 		{"link", link_}, {"symlink", symlink_}, {"mkfifo", mkfifo_}, {"chmod", chmod_}, {"truncate", truncate_}, {"at", at},
 		{"how", how}, {"lock", lock}, {"map", map}, {"again", again}, {"unixsocket", unixsocket}, {"accepts", accepts}, {"exec", exec_},
 		{"signals", signals}, {"traces", traces}, {"mounts", mounts}, {"hidden", hidden}, {"refused", refused},
-		{"traced", traced}, {"listens", listens}, {"interrupted", interrupted}, {"forever", forever},
+		{"traced", traced}, {"listens", listens}, {"interrupted", interrupted}, {"returns", returns}, {"forever", forever},
 	};
 
 	if (argc > 2 && chdir(argv[2]))
