@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -161,7 +162,7 @@ func scanInto(c *cli.Context, dir string, opt scanOptions, subjects []evidence.S
 	}
 	talk, begun := newTalk(c.App.ErrWriter), time.Now()
 	opt.Progress = talk.step
-	forScan()
+	defer runtime.KeepAlive(forScan())
 	if !c.Bool("no-cache") {
 		opt.Cache = openCache(c.App.ErrWriter)
 		defer opt.Cache.Close()
