@@ -128,23 +128,51 @@ func texts(f *elfx.File) []string {
 	var out []string
 	for i := range f.Sections {
 		s := &f.Sections[i]
-		if s.Exec || !strings.HasPrefix(s.Name, ".rodata") && !strings.HasPrefix(s.Name, ".data") {
-			continue
-		}
-		for data := s.Data; len(data) > 0; {
-			n := bytes.IndexByte(data, 0)
-			if n < 0 {
-				n = len(data)
-			}
-			t := data[:n]
-			data = data[min(n+1, len(data)):]
-			if n < 4 || n > maxText || t[0] != '/' && !bytes.Contains(t, []byte(".so")) {
-				continue
-			}
-			if !bytes.ContainsFunc(t, func(r rune) bool { return r < ' ' || r > '~' }) {
-				out = append(out, string(t))
-			}
+		if !s.Exec && (strings.HasPrefix(s.Name, ".rodata") || strings.HasPrefix(s.Name, ".data")) {
+			out = append(out, paths(s.Data)...)
 		}
 	}
 	return out
+}
+
+// paths returns the strings in data that begin with a slash or have ".so" in them,
+// in order. There are few among megabytes of others, which are never looked at one
+// by one.
+func paths(data []byte) []string {
+	var out []string
+	slash, so := rooted(data, 0), after(data, 0, ".so")
+	for at := min(slash, so); at < len(data); at = min(slash, so) {
+		start, end := bytes.LastIndexByte(data[:at], 0)+1, after(data, at, "\x00")
+		if slash < end {
+			slash = rooted(data, end)
+		}
+		if so < end {
+			so = after(data, end, ".so")
+		}
+		t := data[start:end]
+		if len(t) >= 4 && len(t) <= maxText && !bytes.ContainsFunc(t, func(r rune) bool { return r < ' ' || r > '~' }) {
+			out = append(out, string(t))
+		}
+	}
+	return out
+}
+
+// rooted is where the first string behind at begins that has a slash in front;
+// the length of data if there is none.
+func rooted(data []byte, at int) int {
+	for at = after(data, at, "/"); at < len(data) && at > 0 && data[at-1] != 0; {
+		at = after(data, at+1, "/")
+	}
+	return at
+}
+
+// after is the first index of s in data at or behind at; the length of data if
+// there is none.
+func after(data []byte, at int, s string) int {
+	if at < len(data) {
+		if i := bytes.Index(data[at:], []byte(s)); i >= 0 {
+			return at + i
+		}
+	}
+	return len(data)
 }

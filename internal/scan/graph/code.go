@@ -38,7 +38,7 @@ type Code struct {
 	mu      sync.Mutex
 	funcs   []*Func      // sorted by start
 	starts  []uint64     // of funcs
-	made    int32        // functions that there are
+	all     []*Func      // by id
 	slots   []elfx.Reloc // of places that hold an address, sorted: see slot
 	extents []extent     // of data that holds addresses, sorted
 	rels    relTypes
@@ -142,13 +142,14 @@ func prepare(obj *link.Object, lifted *sync.Pool) *Code {
 	}
 	c := &Code{Object: obj, File: f, Machine: m, rels: rels, fixed: f.Type == elf.ET_EXEC, lifted: lifted}
 	all := make([]Func, len(f.Functions))
-	c.funcs, c.starts, c.made = make([]*Func, len(all)), make([]uint64, len(all)), int32(len(all))
+	c.funcs, c.starts = make([]*Func, len(all)), make([]uint64, len(all))
 	for i, fn := range f.Functions {
 		f := &all[i]
 		f.Code, f.Start, f.End, f.id = c, fn.Start, fn.End, int32(i)
 		f.goABI, f.exact = fn.Source == elfx.Go, fn.Source != elfx.Sym
 		c.funcs[i], c.starts[i] = f, f.Start
 	}
+	c.all = slices.Clone(c.funcs)
 	c.slots = c.relocated()
 	c.discover()
 	if c.fixed {
@@ -318,8 +319,9 @@ func (c *Code) discover() {
 
 // function makes another function.
 func (c *Code) function(start, end uint64) *Func {
-	c.made++
-	return &Func{Code: c, Start: start, End: end, id: c.made - 1}
+	f := &Func{Code: c, Start: start, End: end, id: int32(len(c.all))}
+	c.all = append(c.all, f)
+	return f
 }
 
 // tailCalls adds the targets of jumps from one function into what was taken

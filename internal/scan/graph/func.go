@@ -206,7 +206,7 @@ func (f *Func) keep(s *insn.Sweep) {
 		slices.Sort(f.rare.tables)
 		f.rare.tables = slices.Clip(slices.Compact(f.rare.tables))
 	}
-	f.out = pack(f.Start, s.Branches, s.Slots, s.Refs)
+	f.out = f.Code.pack(f.Start, s)
 }
 
 // keepRefs leaves of a sweep's refs those that matter, sorted, and returns where

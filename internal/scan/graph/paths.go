@@ -1,5 +1,7 @@
 package graph
 
+import "slices"
+
 // Paths says how functions are reached from the entry points of a program.
 type Paths struct {
 	p      *Program
@@ -23,42 +25,18 @@ func (p *Program) Paths() *Paths {
 			todo = append(todo, int32(i))
 		}
 	}
-	first, leaving := p.leaving()
-	for len(todo) > 0 {
-		n := todo[0]
-		todo = todo[1:]
-		for _, l := range leaving[first[n]:first[n+1]] {
-			if out.direct[l.to] == notDirect {
-				out.direct[l.to] = l.call
-				todo = append(todo, l.to)
+	leaving, first := p.calls.by(len(p.order), func(v *call) int32 { return v.from })
+	for next := 0; next < len(todo); next++ {
+		n, found := todo[next], len(todo)
+		for _, i := range leaving[first[n]:first[n+1]] {
+			if to := p.calls.at(i).to; out.direct[to] == notDirect {
+				out.direct[to] = i
+				todo = append(todo, to)
 			}
 		}
+		slices.Sort(todo[found:])
 	}
 	return out
-}
-
-// leave is a call, seen from where it is.
-type leave struct{ call, to int32 }
-
-// leaving sorts the calls of the program by the function that they are in: those
-// of the n-th are from first[n] to first[n+1].
-func (p *Program) leaving() (first []int32, all []leave) {
-	first = make([]int32, len(p.order)+2)
-	for i := range p.calls.n {
-		first[p.calls.at(i).from+2]++
-	}
-	for i := 2; i < len(first); i++ {
-		first[i] += first[i-1]
-	}
-	all = make([]leave, p.calls.n)
-	for to, n := range p.order {
-		for i := n.firstCall; i != 0; i = p.calls.at(i - 1).next {
-			at := &first[p.calls.at(i-1).from+1]
-			all[*at] = leave{i - 1, int32(to)}
-			*at++
-		}
-	}
-	return first, all
 }
 
 // Direct reports whether a function is reached from an entry point by calls

@@ -41,8 +41,7 @@ type Node struct {
 	// path from an entry point.
 	First Edge
 
-	id                  int32 // index of Program.order
-	firstCall, lastCall int32 // of Program.calls, plus 1; 0 if nothing calls it
+	id int32 // index of Program.order
 	// Escapes says that pointers to it may be in the hands of other objects than
 	// its own.
 	Escapes bool
@@ -261,6 +260,7 @@ func (p *Program) Run(ctx context.Context) error {
 			p.follow(n)
 		}
 	}
+	p.calls.sort(len(p.order))
 	return nil
 }
 
@@ -268,27 +268,47 @@ func (p *Program) Run(ctx context.Context) error {
 func (p *Program) follow(n *Node) {
 	f := n.Func
 	c := p.parts[f.Code.Object]
-	end := func() {
-		if f.runsOn && !f.endsInCallForGood() {
-			p.now = Edge{From: n, Site: f.End, Reason: Call}
-			p.reachAll(c, f.End)
+	out, site := f.out, f.Start
+	for range out.number() {
+		p.led(c, n, out.lead(&site))
+	}
+	if f.runsOn && !f.endsInCallForGood() {
+		p.now = Edge{From: n, Site: f.End, Reason: Call}
+		p.reachAll(c, f.End)
+	}
+	for len(out) > 0 {
+		p.led(c, n, out.lead(&site))
+	}
+}
+
+// led lets live what a function leads to in one way.
+func (p *Program) led(c *part, n *Node, l lead) {
+	p.now = Edge{From: n, Site: l.site, Reason: Call}
+	switch l.way {
+	case callsCode:
+		p.reachAll(c, l.to)
+		return
+	case callsFunc:
+		p.enters(p.live(c, int32(l.to)), p.now)
+		return
+	case callsSlot:
+		p.callSlots(c, int(l.to))
+		return
+	}
+	p.now.Reason = Taken
+	switch l.way {
+	case takesAddress:
+		p.address(c, l.to)
+	case takesFunc:
+		p.given(c, p.live(c, int32(l.to)))
+	case takesExtents:
+		p.touchExtents(c, int(l.to), int(l.to)+l.n)
+	case readsSlots:
+		p.now.Reason = Data
+		for i := range l.n {
+			p.touchSlot(c, int(l.to)+i)
 		}
 	}
-	f.out.unpack(f.Start, func(site, target uint64) {
-		p.now = Edge{From: n, Site: site, Reason: Call}
-		p.reachAll(c, target)
-	}, end, func(site, slot uint64) {
-		p.now = Edge{From: n, Site: site, Reason: Call}
-		p.callSlot(c, slot)
-	}, func(r insn.Ref) {
-		p.now = Edge{From: n, Site: r.Site, Reason: Taken}
-		if r.Access == insn.Address {
-			p.address(c, r.Addr)
-			return
-		}
-		p.now.Reason = Data
-		p.touch(c, r.Addr, uint64(r.Size))
-	})
 }
 
 // reachAll lets control reach addr, through a PLT entry where it is one.
@@ -313,7 +333,14 @@ func (c *Code) pltSlot(addr uint64) (uint64, bool) {
 
 // callSlot lets control reach what a slot holds.
 func (p *Program) callSlot(c *part, addr uint64) {
-	for i := c.slotFrom(addr); i < len(c.slots) && c.slots[i].Offset == addr; i++ {
+	if i := c.slotFrom(addr); i < len(c.slots) && c.slots[i].Offset == addr {
+		p.callSlots(c, i)
+	}
+}
+
+// callSlots is callSlot for the i-th slot, and all that are in the same place.
+func (p *Program) callSlots(c *part, i int) {
+	for addr := c.slots[i].Offset; i < len(c.slots) && c.slots[i].Offset == addr; i++ {
 		s := c.slot(i)
 		switch s.kind {
 		case relative:
@@ -403,16 +430,15 @@ func (p *Program) address(c *part, addr uint64) {
 		p.take(c, addr)
 	case isGOT(sec):
 		p.touch(c, addr, 16)
-		p.touchExtents(c, addr)
+		fallthrough
 	default:
-		p.touchExtents(c, addr)
+		from, to := c.extentsAt(addr)
+		p.touchExtents(c, from, to)
 	}
 }
 
-// touchExtents says that code that runs can reach the data that an address is
-// in.
-func (p *Program) touchExtents(c *part, addr uint64) {
-	from, to := c.extentsAt(addr)
+// touchExtents says that code that runs can reach some of c.extents.
+func (p *Program) touchExtents(c *part, from, to int) {
 	for i := from; i < to; i++ {
 		if e := c.extents[i]; !c.whole[i] {
 			c.whole[i] = true
@@ -431,15 +457,19 @@ func (p *Program) take(c *part, addr uint64) {
 	if f == nil {
 		return
 	}
-	n := p.reach(c, f, addr)
+	p.given(c, p.reach(c, f, addr))
+}
+
+// given says that code or data that runs has the address of a function.
+func (p *Program) given(c *part, n *Node) {
 	n.taken(p.now)
-	n.Escapes = n.Escapes || p.now.From == nil || p.now.From.Func.Code != f.Code
+	n.Escapes = n.Escapes || p.now.From == nil || p.now.From.Func.Code != c.Code
 }
 
 // touch says that code that runs can read size bytes of data at addr.
 func (p *Program) touch(c *part, addr, size uint64) {
-	i := c.slotFrom(addr - min(addr, 7))
-	for ; i < len(c.slots) && c.slots[i].Offset < addr+size; i++ {
+	from, to := c.slotsIn(addr, size)
+	for i := from; i < to; i++ {
 		p.touchSlot(c, i)
 	}
 }
@@ -508,20 +538,24 @@ func (p *Program) reach(c *part, f *Func, addr uint64) *Node {
 	if addr != f.Start {
 		f.enter(addr)
 	}
-	if int(f.id) >= len(c.nodes) {
-		c.nodes = append(c.nodes, make([]*Node, int(c.made)-len(c.nodes))...)
-	}
-	n := c.nodes[f.id]
-	if n == nil {
-		n = p.node(f)
-		c.nodes[f.id] = n
-	}
+	n := p.live(c, f.id)
 	if p.now.Reason == Call {
 		e := p.now
 		e.Inside = addr != f.Start
 		p.enters(n, e)
 	}
 	return n
+}
+
+// live makes a function of an object live, if it is not yet.
+func (p *Program) live(c *part, id int32) *Node {
+	if int(id) >= len(c.nodes) {
+		c.nodes = append(c.nodes, make([]*Node, len(c.all)-len(c.nodes))...)
+	}
+	if c.nodes[id] == nil {
+		c.nodes[id] = p.node(c.all[id])
+	}
+	return c.nodes[id]
 }
 
 // node makes a function live.

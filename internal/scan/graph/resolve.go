@@ -109,7 +109,7 @@ func (s *search) ask(q query) {
 	if q.node.First.Reason == Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that whoever loads the object may call")
 	}
-	if q.node.firstCall == 0 && !taken && q.node.First.Reason != Export {
+	if len(s.p.callers(q.node)) == 0 && !taken && q.node.First.Reason != Export {
 		s.fail(q.node, q.node.Func.Start, "is a parameter of a function that nobody is seen to call")
 	}
 	m := q.node.Func.Code.Machine
@@ -264,7 +264,7 @@ func (w *wrappers) callers(f frame) {
 	if taken || n.First.Reason == Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and calls through pointers may give any")
 	}
-	if n.firstCall == 0 && !taken && n.First.Reason != Export {
+	if len(w.p.callers(n)) == 0 && !taken && n.First.Reason != Export {
 		w.fail(n, n.Func.Start, "its number is a parameter, and nobody is seen to call it")
 	}
 	m := n.Func.Code.Machine
