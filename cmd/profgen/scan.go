@@ -172,6 +172,8 @@ func scanInto(c *cli.Context, dir string, opt scanOptions, subjects []evidence.S
 	if err != nil {
 		return err
 	}
+	given := giveBack(opt.Image)
+	defer func() { <-given }()
 	found.Subjects = subjects
 	found.Sources = []evidence.Source{{Tool: scanTool, Version: version(), Method: "static analysis"}}
 	set := evidence.Merge(before, found)
@@ -204,6 +206,19 @@ func scanInto(c *cli.Context, dir string, opt scanOptions, subjects []evidence.S
 	}
 	fmt.Fprintf(w, "      profgen why %s NAME   says why something is allowed or not\n", dir)
 	return reportScan(c, bundle)
+}
+
+// giveBack closes the image while its profile is made: that takes the kernel some
+// milliseconds for its files. The result is closed when it is done.
+func giveBack(img *image.Image) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if img != nil {
+			img.Close() // nothing was written: there is nothing to lose
+		}
+	}()
+	return done
 }
 
 // reportScan prints what came of a scan, for programs to read.

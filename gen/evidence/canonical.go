@@ -19,6 +19,9 @@ const ellipsis = "…"
 func text(s string) string { return bounded(s, maxText) }
 
 func bounded(s string, most int) string {
+	if len(s) <= most && plain(s) { // as all but a few are
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {
 			return unicode.ReplacementChar
@@ -29,6 +32,16 @@ func bounded(s string, most int) string {
 		s = strings.ToValidUTF8(s[:most-len(ellipsis)], "") + ellipsis
 	}
 	return s
+}
+
+// plain reports whether a text is printable ASCII.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func (s Subject) canonical() Subject {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/profgen/profgen/internal/abi"
@@ -78,12 +79,23 @@ func (w Witness) key() string {
 	if nr, ok := w.Arch.Number(w.Syscall); ok {
 		about = fmt.Sprintf("0 %10d", nr)
 	}
-	var path strings.Builder
+	key := fmt.Appendf(nil, "%q %s %q%s ; %q %q %d %q %q %02d", w.Arch, about, w.Syscall, argsKey(w.Args),
+		w.Basis, w.Program, slices.Index(Tiers(), w.Tier), w.Tier, w.Reason, len(w.Path))
 	for _, s := range w.Path {
-		fmt.Fprintf(&path, " %q %q %#016x", s.Object, s.Function, s.Offset)
+		key = appendQuoted(append(key, ' '), s.Object)
+		key = appendQuoted(append(key, ' '), s.Function)
+		key = fmt.Appendf(key, " %#016x", s.Offset)
 	}
-	return fmt.Sprintf("%q %s %q%s ; %q %q %d %q %q %02d%s", w.Arch, about, w.Syscall, argsKey(w.Args),
-		w.Basis, w.Program, slices.Index(Tiers(), w.Tier), w.Tier, w.Reason, len(w.Path), path.String())
+	return string(key)
+}
+
+// appendQuoted is strconv.AppendQuote, fast for what needs no escapes: a static
+// analysis has some ten thousand steps, and each is in a key several times.
+func appendQuoted(b []byte, s string) []byte {
+	if plain(s) && !strings.ContainsAny(s, `"\`) {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	return strconv.AppendQuote(b, s)
 }
 
 func (w Witness) validate() error {

@@ -198,20 +198,42 @@ func (v *verified) whole() (bool, error) {
 		return false, nil
 	}
 	copy(v.memory, head)
-	more, err := io.ReadFull(&stoppable{v.stored.ctx, r}, v.memory[n:v.layer.size+1])
+	n, err = v.fill(&stoppable{v.stored.ctx, r}, n)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
 		return false, err
 	}
-	n += more
 	data := v.memory[:n]
 	v.stored.n = int64(n)
-	v.hashing.Go(func() { v.stored.sum.Write(data) })
 	if int64(n) > v.layer.size { // the digest will not fit
 		data = data[: n-1 : n-1]
 	}
 	stream := inflate.NewReader(data, func(b []byte) { v.tar.sum.Write(b) })
 	v.unpacker, v.tar.r, v.tar.seen = stream, stream, true
 	return true, nil
+}
+
+// readBytes is how much is read before it is hashed.
+const readBytes = 2 << 20
+
+// fill reads the stored bytes into memory behind the first n, and returns how many
+// there are. What was read is hashed while more is.
+func (v *verified) fill(r io.Reader, n int) (int, error) {
+	end := int(v.layer.size) + 1
+	read := make(chan []byte, end/readBytes+1)
+	defer close(read)
+	v.hashing.Go(func() {
+		for b := range read {
+			v.stored.sum.Write(b)
+		}
+	})
+	for hashed := 0; ; hashed = n {
+		more, err := io.ReadFull(r, v.memory[n:min(n+readBytes, end)])
+		n += more
+		read <- v.memory[hashed:n]
+		if err != nil || n == end {
+			return n, err
+		}
+	}
 }
 
 func (v *verified) Read(p []byte) (int, error) {

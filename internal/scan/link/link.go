@@ -99,6 +99,7 @@ func (l *Linker) Object(name string) (*Object, error) {
 			return
 		}
 		o.obj = &Object{Path: o.path, File: f, seed: l.seed}
+		o.obj.defines() // it will be asked for, by one goroutine
 	})
 	return o.obj, o.err
 }
@@ -303,7 +304,12 @@ func (p *Program) add(o, by *Object) {
 
 // close loads what the objects from the n-th on need, and what those need.
 func (p *Program) close(n int) {
+	warm := n
 	for ; n < len(p.Objects); n++ {
+		if n == warm {
+			p.warm(p.Objects[n:])
+			warm = len(p.Objects)
+		}
 		if len(p.Objects) >= maxObjects {
 			p.Full = true
 			return
@@ -312,6 +318,21 @@ func (p *Program) close(n int) {
 			p.need(p.Objects[n], name)
 		}
 	}
+}
+
+// warm reads what objects need, on all processors, before each is asked for.
+func (p *Program) warm(objects []*Object) {
+	asked := map[string]bool{}
+	var group sync.WaitGroup
+	for _, o := range objects {
+		for _, name := range o.File.Dynamic.Needed {
+			if !asked[name] && p.names[name] == nil {
+				asked[name] = true
+				group.Go(func() { p.search(o, name) })
+			}
+		}
+	}
+	group.Wait()
 }
 
 func (p *Program) need(by *Object, name string) {

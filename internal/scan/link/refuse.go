@@ -68,7 +68,8 @@ func (p *Program) lacks(o *Object, others []*Object) bool {
 		if s.Defined || s.Bind == elf.STB_WEAK || s.Name == "" {
 			continue
 		}
-		defines := func(o *Object) bool { return o.has(s.Name) }
+		sum := o.sum(s.Name)
+		defines := func(o *Object) bool { return o.has(s.Name, sum) }
 		if !slices.ContainsFunc(p.Objects, defines) && !slices.ContainsFunc(others, defines) {
 			return true
 		}
@@ -101,5 +102,6 @@ func bindsAtOnce(m elf.Machine, typ uint32, now bool) bool {
 // Alone reports whether an object defines a name that no other object of the
 // program does.
 func (p *Program) Alone(o *Object, name string) bool {
-	return o.has(name) && !slices.ContainsFunc(p.Objects, func(other *Object) bool { return other != o && other.has(name) })
+	sum := o.sum(name)
+	return o.has(name, sum) && !slices.ContainsFunc(p.Objects, func(other *Object) bool { return other != o && other.has(name, sum) })
 }

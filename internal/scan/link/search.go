@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -45,7 +46,7 @@ func (p *Program) standard() []string {
 		}
 		return []string{"lib", "usr/local/lib", "usr/lib"}
 	}
-	return append(p.linker.conf(), "lib/"+arch+"-linux-gnu", "usr/lib/"+arch+"-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib")
+	return append(slices.Clip(p.linker.conf()), "lib/"+arch+"-linux-gnu", "usr/lib/"+arch+"-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib")
 }
 
 // expand replaces the tokens of ld.so(8), "Dynamic string tokens".
