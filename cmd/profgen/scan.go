@@ -139,6 +139,7 @@ func scanAction(c *cli.Context) error {
 	if err := gen.Check(generateOptions(c)); err != nil {
 		return usage("scan: %w", err)
 	}
+	defer runtime.KeepAlive(forScan())
 	opt, subjects, err := newScan(c)
 	if err != nil {
 		return err
@@ -162,7 +163,6 @@ func scanInto(c *cli.Context, dir string, opt scanOptions, subjects []evidence.S
 	}
 	talk, begun := newTalk(c.App.ErrWriter), time.Now()
 	opt.Progress = talk.step
-	defer runtime.KeepAlive(forScan())
 	if !c.Bool("no-cache") {
 		opt.Cache = openCache(c.App.ErrWriter)
 		defer opt.Cache.Close()

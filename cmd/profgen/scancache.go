@@ -90,11 +90,12 @@ func summaries(c *cache.Cache) scan.Cache {
 // large one gets no more for it than it would with a higher percentage.
 func forScan() (ballast []byte) {
 	const heap, weight = 256 << 20, 160 << 20
+	debug.SetGCPercent(-1)         // none of this is worth a collection but the one below
 	ballast = make([]byte, weight) // first: memory that was never used needs no zeros written
 	b := make([]byte, heap)
 	unix.Madvise(b, unix.MADV_HUGEPAGE) // a kernel without large pages has small ones
 	runtime.KeepAlive(b)
-	debug.SetGCPercent(30) // a large image has little to spare: most of what is found out is kept
 	runtime.GC()           // b is free memory of the heap from here on
+	debug.SetGCPercent(30) // a large image has little to spare: most of what is found out is kept
 	return ballast
 }

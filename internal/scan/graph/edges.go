@@ -25,13 +25,13 @@ type calls struct {
 
 func (c *calls) at(i int32) *call { return &c.chunks[i/callsInChunk][i%callsInChunk] }
 
-// enters notes a call that enters n.
-func (p *Program) enters(n *Node, e Edge) {
+// enters notes a call that enters the function of a Node.id.
+func (p *Program) enters(to int32, e Edge) {
 	c := &p.calls
 	if int(c.n) == len(c.chunks)*callsInChunk {
 		c.chunks = append(c.chunks, make([]call, callsInChunk))
 	}
-	v := call{from: e.From.id, to: n.id, site: uint32(e.Site - e.From.Func.Start)}
+	v := call{from: e.From.id, to: to, site: uint32(e.Site - e.From.Func.Start)}
 	if e.Inside {
 		v.site |= inside
 	}

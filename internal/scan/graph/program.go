@@ -68,7 +68,7 @@ type Program struct {
 // part is what is known of an object in a program.
 type part struct {
 	*Code
-	nodes []*Node    // by Func.id; it grows
+	nodes []int32    // Node.id by Func.id, plus 1; 0 if it does not run; it grows
 	binds []*binding // by index of File.Symbols; nil where nobody asked
 	read  []bool     // by index of slots: code that runs can read them
 	whole []bool     // by index of extents: code that runs can read them from end to end
@@ -473,18 +473,19 @@ func (p *Program) reach(c *part, f *Func, addr uint64) *Node {
 		e.Inside = addr != f.Start
 		p.enters(n, e)
 	}
-	return n
+	return p.order[n]
 }
 
-// live makes a function of an object live, if it is not yet.
-func (p *Program) live(c *part, id int32) *Node {
+// live makes a function of an object live, if it is not yet, and returns its
+// Node.id.
+func (p *Program) live(c *part, id int32) int32 {
 	if int(id) >= len(c.nodes) {
-		c.nodes = append(c.nodes, make([]*Node, len(c.all)-len(c.nodes))...)
+		c.nodes = append(c.nodes, make([]int32, len(c.all)-len(c.nodes))...)
 	}
-	if c.nodes[id] == nil {
-		c.nodes[id] = p.node(c.all[id])
+	if c.nodes[id] == 0 {
+		c.nodes[id] = p.node(c.all[id]).id + 1
 	}
-	return c.nodes[id]
+	return c.nodes[id] - 1
 }
 
 // node makes a function live.
@@ -511,10 +512,10 @@ func (p *Program) Node(o *link.Object, addr uint64) *Node {
 		return nil
 	}
 	i, ok := c.search(addr)
-	if !ok || int(c.funcs[i].id) >= len(c.nodes) {
+	if !ok || int(c.funcs[i].id) >= len(c.nodes) || c.nodes[c.funcs[i].id] == 0 {
 		return nil
 	}
-	return c.nodes[c.funcs[i].id]
+	return p.order[c.nodes[c.funcs[i].id]-1]
 }
 
 // Instructions is how many instructions the functions that can run have.

@@ -66,7 +66,7 @@ func (p *Program) led(c *part, n *Node, l lead) {
 	case takesAddress:
 		p.address(c, l.to)
 	case takesFunc:
-		p.given(c, p.live(c, int32(l.to)))
+		p.given(c, p.order[p.live(c, int32(l.to))])
 	case takesExtents:
 		p.touchExtents(c, int(l.to), int(l.to)+l.n)
 	case readsSlots:
