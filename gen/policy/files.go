@@ -156,6 +156,10 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 	if u.Kind == evidence.UnixNode && strings.Contains(perms, "w") {
 		perms += "r" // later kernels ask for both of whoever listens or connects
 	}
+	if readsBack(u) && !strings.Contains(perms+r.Perms, "r") {
+		perms += "r"
+		d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
+	}
 	r.Owner = u.Owner && u.Basis != evidence.Declared && (r.Owner || !old)
 	r.Name, r.Perms, r.Target = name, Union(r.Perms, perms), string(u.Target)
 	r.Origin = cmp.Or(r.Origin, u.Origin)
@@ -172,6 +176,13 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 	if u.Path == hugePages {
 		d.addFileRule(rules, names, evidence.FileAccess{Path: "/", Perms: "rw", Kind: evidence.Directory, Origin: evidence.FromMount, Basis: evidence.Declared})
 	}
+}
+
+// readsBack reports whether a use made a file that holds what the workload wrote:
+// a recording with a folder that is empty at its start does not show what the next
+// start reads there. It learns nothing that it has not written itself.
+func readsBack(u evidence.FileAccess) bool {
+	return u.Kind == evidence.Regular && u.Origin == evidence.FromItself && u.Errno == "" && strings.Contains(u.Perms, "w")
 }
 
 // hugePages is the kernel's own file for memory in huge pages. AppArmor's name for
