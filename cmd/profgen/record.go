@@ -114,7 +114,11 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	}
 	fmt.Fprintf(c.App.ErrWriter, "recorded %d system calls in %s\n",
 		res.Progress.Syscalls, res.Progress.Elapsed.Round(100*time.Millisecond))
-	set := evidence.Merge(before, res.Evidence.AsRun())
+	of, err := ofImage(c.Context, run)
+	if err != nil {
+		return err
+	}
+	set := evidence.Merge(before, res.Evidence.AsRun(), of)
 	if err := profiledir.SaveEvidence(dir, set); err != nil {
 		return err
 	}
