@@ -239,7 +239,7 @@ func containerRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, f
 	src := rec.source(facts, ct.Runtime.String())
 	src.NoNewPrivileges = true
 	return record.Run{
-		Recorder: rec.Recorder, Start: record.AtFilter, Target: ct, Measure: ct.Usage,
+		Recorder: rec.Recorder, Start: record.AtFilter, Target: ct, Measure: ct.Usage, Identities: ct.Identities,
 		Subject: subject, Source: src, Check: drive.check, Probe: drive.probe, Ready: drive.ready, For: c.Duration("for"),
 	}, func() { closeImage(ct) }, nil
 }

@@ -162,6 +162,8 @@ func factName(f evidence.Fact) string {
 		return fmt.Sprintf("%s %s (%s)", f.Op, f.Target, f.Phase)
 	case evidence.Resource:
 		return fmt.Sprintf("%s %d (%s)", f.Kind, f.Value, f.Phase)
+	case evidence.Identity:
+		return fmt.Sprintf("user %d group %d (%s)", f.UID, f.GID, f.Phase)
 	case evidence.Privileged:
 		return "privileges of " + f.Path.String()
 	}

@@ -43,6 +43,7 @@ type line struct {
 	Mount      *Mount      `json:"mount,omitempty"`
 	Resource   *Resource   `json:"resource,omitempty"`
 	Privileged *Privileged `json:"privileged,omitempty"`
+	Identity   *Identity   `json:"identity,omitempty"`
 	Witness    *Witness    `json:"witness,omitempty"`
 	Gap        *Gap        `json:"gap,omitempty"`
 	End        *end        `json:"end,omitempty"`
@@ -123,6 +124,8 @@ func factLine(f Fact) line {
 		return line{Resource: &f}
 	case Privileged:
 		return line{Privileged: &f}
+	case Identity:
+		return line{Identity: &f}
 	}
 	return line{} // the set of facts is closed: the test of every kind fails first
 }
@@ -273,6 +276,8 @@ func (l line) fact() Fact {
 		return *l.Mount
 	case l.Privileged != nil:
 		return *l.Privileged
+	case l.Identity != nil:
+		return *l.Identity
 	}
 	return *l.Resource
 }
@@ -283,7 +288,7 @@ func (l line) kinds() int {
 	for _, set := range []bool{
 		l.Header != nil, l.Subject != nil, l.Source != nil, l.Run != nil, l.Syscall != nil,
 		l.Capability != nil, l.Socket != nil, l.File != nil, l.Executed != nil,
-		l.Signal != nil, l.Ptrace != nil, l.Mount != nil, l.Resource != nil, l.Privileged != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
+		l.Signal != nil, l.Ptrace != nil, l.Mount != nil, l.Resource != nil, l.Privileged != nil, l.Identity != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
 	} {
 		if set {
 			n++

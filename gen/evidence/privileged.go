@@ -29,7 +29,7 @@ type Privileged struct {
 func (f Privileged) known() (Basis, Phase) { return Reachable, Start }
 
 func (f Privileged) key() string {
-	return fmt.Sprintf("a %q %t %t %10d %10d %q %t", f.Path, f.SetUID, f.SetGID, f.UID, f.GID, f.Permitted, f.Effective)
+	return fmt.Sprintf("b %q %t %t %10d %10d %q %t", f.Path, f.SetUID, f.SetGID, f.UID, f.GID, f.Permitted, f.Effective)
 }
 
 func (f Privileged) validate() error {
