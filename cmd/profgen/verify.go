@@ -29,8 +29,8 @@ func verifyCommand() *cli.Command {
 		&cli.BoolFlag{Name: "heal", Usage: "take what was refused for needed, make the files anew, and go on until nothing is"},
 		&cli.BoolFlag{Name: "json", Usage: "print the report as JSON"})
 	return &cli.Command{
-		Name:      "verify",
-		Usage:     "run the workload under its profile and report what is refused",
+		Name:  "verify",
+		Usage: "run the workload under its profile and report what is refused",
 		UsageText: "profgen verify DIR --image REF [--runs N] [--heal] --check CMD [-- ARGS...]\n" +
 			"profgen verify DIR --engine docker|podman --image NAME --check CMD [-- ARGS...]",
 		Description: "Runs the container with the seccomp profile, the capabilities, the limits and all else that\n" +
@@ -41,7 +41,7 @@ func verifyCommand() *cli.Command {
 			"With --engine docker or podman runs it, with the flags of profgen flags DIR --for ENGINE: what\n" +
 			"NAME means to the engine has to be the image that DIR was made for, by digest.\n\n" +
 			"--heal adds the refusals to the evidence of DIR: give the options that DIR was generated with.\n" +
-			"--minimize takes capabilities away, and a root file system that can be written, one at a time.\n\n" +
+			"--minimize takes away capabilities, a root file system that can be written, root and the network, one at a time.\n\n" +
 			"JSON has {runs, passed, denials: [{arch, name, phase, capability, args, errno, process, site,\n" +
 			"run}], refused, unavailable, failure, healed}.",
 		Flags:        append(append(flags, minimizeFlags()...), generateFlags()...),
@@ -62,6 +62,9 @@ func verifyAction(c *cli.Context) error {
 	}
 	if err := cmp.Or(checkFlags(c), checkVerifyEngine(c)); err != nil {
 		return err
+	}
+	if c.IsSet("user") && !c.IsSet("minimize") {
+		return usage("verify: the user is DIR's: --user is for --minimize user")
 	}
 	var axes []string
 	if c.IsSet("minimize") {

@@ -34,7 +34,7 @@ func (d *decider) adviseUser() {
 	}
 	own := slices.DeleteFunc(slices.Clone(caps), func(c string) bool { return c == "CAP_NET_BIND_SERVICE" })
 	startOnly := len(own) > 0 && !slices.ContainsFunc(own, func(c string) bool { return !slices.Contains(becoming, c) || !d.onlyAtStart(c) })
-	switch id, fixed := d.becomes(); {
+	switch id, fixed := Becomes(d.set); {
 	case !startOnly:
 	case fixed:
 		d.adviseFixed(own, id)
@@ -43,11 +43,12 @@ func (d *decider) adviseUser() {
 	}
 }
 
-// becomes is the one user and group that all of the workload was when it served;
-// false if there are several, or nobody looked, or it is root.
-func (d *decider) becomes() (evidence.Identity, bool) {
+// Becomes is the one user and group that all of the workload was when it was asked
+// to end, as an [evidence.Identity] without phase and basis; false if there are
+// several, or nobody looked, or it is root. set has to be normalized.
+func Becomes(set evidence.Set) (evidence.Identity, bool) {
 	var all []evidence.Identity
-	for _, f := range d.set.Facts {
+	for _, f := range set.Facts {
 		if f, ok := f.(evidence.Identity); ok {
 			f.Phase, f.Basis = "", ""
 			all = append(all, f)
