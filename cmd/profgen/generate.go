@@ -175,6 +175,11 @@ func summarize(w io.Writer, dir string, b gen.Bundle) {
 		}
 		fmt.Fprintf(w, "  warning       %s\n", warning.Sentence)
 	}
+	for _, advice := range b.Policy.Run.Warnings {
+		if advice.Code == "become-user" { // the one thing to do that takes privileges away
+			fmt.Fprintf(w, "  advice        %s\n", advice.Sentence)
+		}
+	}
 }
 
 // gravestFirst puts what says that profgen itself was wrong before the rest.
