@@ -68,6 +68,30 @@ var needsNoRule = []string{"EACCES", "EPERM", "EROFS"}
 // refuses without a profile too.
 func NeedsNoRule(f evidence.FileAccess) bool { return slices.Contains(needsNoRule, f.Errno) }
 
+// FailsAnyway reports whether a use that a profile refused is known to come to
+// nothing by itself. AppArmor is often asked first, and the reason found later: by
+// the driver of a device, or by the file in /proc that may not be opened. No rule is
+// made for such a use, and it makes no difference to the workload who refuses it.
+func FailsAnyway(known evidence.Set, refused evidence.FileAccess) bool {
+	left := refused.Perms
+	for _, f := range known.Facts {
+		f, ok := f.(evidence.FileAccess)
+		if !ok || f.Path != refused.Path || f.Owner != refused.Owner || f.Phase == evidence.Runtime {
+			continue
+		}
+		if !NeedsNoRule(f) && strings.ContainsAny(f.Perms, refused.Perms) {
+			return false
+		}
+		for _, r := range f.Perms {
+			left = strings.ReplaceAll(left, string(r), "")
+		}
+		if strings.Contains(f.Perms, "w") {
+			left = strings.ReplaceAll(left, "a", "")
+		}
+	}
+	return left == "" && refused.Perms != ""
+}
+
 // Names reports whether a rule with a pattern stands for a path because of
 // another one: a workload that reads the memory of its own processes has asked
 // for /proc/1/mem.

@@ -194,3 +194,38 @@ func TestNamesMatch(t *testing.T) {
 		}
 	}
 }
+
+// What failed by itself when it was recorded may fail for another reason, as long as
+// there is no such use that did not.
+func TestFailsAnyway(t *testing.T) {
+	failed := func(errno string) func(*evidence.FileAccess) {
+		return func(f *evidence.FileAccess) { f.Errno = errno }
+	}
+	set := evidence.Set{Facts: []evidence.Fact{
+		used("/dev/kmsg", "rw", failed("EPERM")),
+		used("/dev/mem", "w", failed("EPERM")), used("/dev/mem", "r"),
+		used("/dev/tty", "rw", failed("ENXIO")),
+		used("/dev/mixed", "rw", failed("EACCES")), used("/dev/mixed", "w"),
+	}}
+	for _, tt := range []struct {
+		refused evidence.FileAccess
+		want    bool
+	}{
+		{used("/dev/kmsg", "rw"), true},
+		{used("/dev/kmsg", "r"), true},
+		{used("/dev/kmsg", "a"), true},
+		{used("/dev/kmsg", "rwk"), false},
+		{used("/dev/kmsg", "rw", another), false},
+		{used("/dev/mem", "w"), true},
+		{used("/dev/mem", "r"), false},
+		{used("/dev/mem", "rw"), false},
+		{used("/dev/mixed", "w"), false},
+		{used("/dev/tty", "rw"), false},
+		{used("/dev/null", "rw"), false},
+		{used("/dev/kmsg", ""), false},
+	} {
+		if got := policy.FailsAnyway(set, tt.refused); got != tt.want {
+			t.Errorf("%s of %s, by its owner %t: %t", tt.refused.Perms, tt.refused.Path, tt.refused.Owner, got)
+		}
+	}
+}
