@@ -30,6 +30,8 @@ type Options struct {
 	// AllowIncomplete makes a profile even though the evidence says that it may
 	// lack something, or contradicts itself ([policy.ErrNotReachable]).
 	AllowIncomplete bool
+	// AppArmorABI is what the AppArmor profile is written against; "" is 3.0.
+	AppArmorABI apparmor.ABI
 	// Complain makes an AppArmor profile that logs and forbids nothing.
 	Complain bool
 }
@@ -109,6 +111,9 @@ func Check(opt Options) error {
 			return err
 		}
 	}
+	if err := opt.AppArmorABI.Check(); err != nil {
+		return err
+	}
 	return opt.Options.Check()
 }
 
@@ -176,7 +181,7 @@ func render(p policy.Policy, set evidence.Set, opt Options) ([]File, error) {
 }
 
 func armorOptions(set evidence.Set, opt Options) apparmor.Options {
-	o := apparmor.Options{}
+	o := apparmor.Options{ABI: opt.AppArmorABI}
 	if opt.Complain {
 		o.Mode = apparmor.Complain
 	}

@@ -59,6 +59,9 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 	case !p.Files.Confined && slices.Contains(p.Capabilities, "CAP_SYS_ADMIN"):
 		profile.Groups = append(profile.Groups, Group{"Unmounting: because CAP_SYS_ADMIN is among the capabilities.", []syntax.Item{umount("")}})
 	}
+	if o.ABI == ABI40 {
+		profile.Groups = append(profile.Groups, newer(p)...)
+	}
 	allowed, err := files(p, o.Mode)
 	if err != nil {
 		return Profile{}, err

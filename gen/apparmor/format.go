@@ -22,6 +22,7 @@ type page struct {
 	Complain  bool
 	Confined  bool
 	ABI       string // "" for no rule
+	Newer     bool   // than what every parser reads
 	Variables []string
 	Flags     string
 	Groups    []block
@@ -48,6 +49,7 @@ func (p Profile) MarshalText() ([]byte, error) {
 		Confined: p.Confined,
 		Flags:    strings.Join(p.Flags, ","),
 	}
+	out.Newer = p.ABI == ABI40
 	if p.ABI != NoABI {
 		out.ABI = string(p.ABI)
 	}

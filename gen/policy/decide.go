@@ -71,6 +71,7 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideFiles(uses)
 	d.decideProcesses()
 	d.decideMounts()
+	d.decideNewer()
 	d.decideRun()
 	d.decideRoot(uses)
 	d.compareBases()
