@@ -31,7 +31,7 @@ type Options struct {
 	// lack something, or contradicts itself ([policy.ErrNotReachable]).
 	AllowIncomplete bool
 	// AppArmorABI is what the AppArmor profile is written against; "" is 3.0.
-	AppArmorABI apparmor.ABI
+	AppArmorABI string
 	// Complain makes an AppArmor profile that logs and forbids nothing.
 	Complain bool
 }
@@ -111,7 +111,7 @@ func Check(opt Options) error {
 			return err
 		}
 	}
-	if err := opt.AppArmorABI.Check(); err != nil {
+	if err := apparmor.ABI(opt.AppArmorABI).Check(); err != nil {
 		return err
 	}
 	return opt.Options.Check()
@@ -181,7 +181,7 @@ func render(p policy.Policy, set evidence.Set, opt Options) ([]File, error) {
 }
 
 func armorOptions(set evidence.Set, opt Options) apparmor.Options {
-	o := apparmor.Options{ABI: opt.AppArmorABI}
+	o := apparmor.Options{ABI: apparmor.ABI(opt.AppArmorABI)}
 	if opt.Complain {
 		o.Mode = apparmor.Complain
 	}
