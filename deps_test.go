@@ -44,7 +44,7 @@ internal/scan:              gen/evidence internal/abi internal/elfx internal/sca
 gen/apparmor:               gen/apparmor/syntax gen/evidence gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
-internal/record/auditlog:   gen/evidence internal/abi | | sys
+internal/record/auditlog:   gen/evidence internal/abi internal/record | | sys
 internal/record/ebpf:       gen/evidence internal/abi internal/host internal/record | ebpf sys | internal/record/recordtest
 internal/record/recordtest: gen/evidence internal/record | go-cmp go-internal |
 internal/record/usernotif:  gen/evidence internal/abi internal/record | sys | internal/record/ebpf internal/sandbox

@@ -219,7 +219,11 @@ func newRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(),
 }
 
 func containerRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(), error) {
-	ct, err := newContainer(c, openConfinement(facts.Arch, c.IsSet("bundle"), c.StringSlice("cap-add")))
+	confinement := openConfinement(facts.Arch, c.IsSet("bundle"), c.StringSlice("cap-add"))
+	if rec.logged {
+		confinement.Seccomp = sandbox.LogAll(facts.Arch)
+	}
+	ct, err := newContainer(c, confinement)
 	if err != nil {
 		return record.Run{}, nil, err
 	}

@@ -232,8 +232,9 @@ func (d *decider) warnGaps() {
 		case g.Kind == evidence.UnseenCaps:
 			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.unseen))
 		case g.Kind == evidence.UnseenFiles: // see decideFiles
-		case g.Kind == evidence.Hidden:
-			d.warn("hidden", "%s", g.Detail)
+		case g.Kind == evidence.UnseenSockets: // see decideNetwork
+		case g.Kind == evidence.Hidden, g.Kind == evidence.Interrupted, g.Kind == evidence.Killed:
+			d.warn(string(g.Kind), "%s", g.Detail)
 		default:
 			d.warn("refused-before", "%s", g.Detail)
 		}
