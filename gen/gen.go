@@ -97,7 +97,7 @@ func Generate(set evidence.Set, opt Options) (Bundle, error) {
 	if err := selfCheck(p, set, opt.Tight); err != nil {
 		return Bundle{}, err
 	}
-	if err := checkFiles(files[0].Bytes, p, set, opt.Tight); err != nil {
+	if err := checkFiles(files[0].Bytes, p, set); err != nil {
 		return Bundle{}, err
 	}
 	return Bundle{Name: p.Name, Files: files, Policy: p}, nil

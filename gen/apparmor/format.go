@@ -21,6 +21,7 @@ type page struct {
 	Subjects  [][]string // lines of the header
 	Complain  bool
 	Confined  bool
+	Partial   bool
 	ABI       string // "" for no rule
 	Newer     bool   // than what every parser reads
 	Variables []string
@@ -47,6 +48,7 @@ func (p Profile) MarshalText() ([]byte, error) {
 		Subjects: header(p.Subjects),
 		Complain: slices.Contains(p.Flags, "complain"),
 		Confined: p.Confined,
+		Partial:  p.Partial,
 		Flags:    strings.Join(p.Flags, ","),
 	}
 	out.Newer = p.ABI == ABI40

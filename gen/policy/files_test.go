@@ -229,3 +229,37 @@ func TestFailsAnyway(t *testing.T) {
 		}
 	}
 }
+
+// What static analysis found of files is told of where nothing was recorded, and
+// never a reason to allow more than a recording shows.
+func TestFoundFiles(t *testing.T) {
+	reachable := func(f *evidence.FileAccess) { f.Basis = evidence.Reachable }
+	found := []evidence.Fact{call("read"), used("/usr/bin/app", "rmx", reachable), used("/etc/shadow", "r", reachable)}
+	for _, tt := range []struct {
+		name     string
+		facts    []evidence.Fact
+		confined bool
+		found    []string
+	}{
+		{"found", found, false, []string{"owner /usr/bin/app rmx"}},
+		{"recorded", append(slices.Clone(found), used("/etc/app.conf", "r")), true, nil},
+		{"nothing", []evidence.Fact{call("read")}, false, nil},
+	} {
+		p, err := policy.Decide(evidence.Set{Facts: tt.facts}, policy.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range p.Files.Found {
+			if r.Origin != evidence.FromMount {
+				got = append(got, r.String())
+			}
+		}
+		if p.Files.Confined != tt.confined || !slices.Equal(got, tt.found) {
+			t.Errorf("%s: confined %t, found %q", tt.name, p.Files.Confined, got)
+		}
+		if slices.ContainsFunc(p.Files.Rules, func(r policy.FileRule) bool { return r.Name.String() == "/usr/bin/app" }) {
+			t.Errorf("%s: a rule for what was not seen to be used", tt.name)
+		}
+	}
+}
