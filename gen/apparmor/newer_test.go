@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/profgen/profgen/gen/apparmor"
 	"github.com/profgen/profgen/gen/policy"
 )
@@ -63,5 +65,34 @@ func TestNewerIsExact(t *testing.T) {
 		if got := c.policy.match(string(rune(classPOSIXQueue))+"/queue") != 0; got != want {
 			t.Errorf("%+v: POSIX queues: %t", tt.newer, got)
 		}
+	}
+}
+
+// Whatever comes of evidence, both parsers read it.
+func TestBothParsersReadGoldens(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/golden/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	profiles := 0
+	for _, name := range files {
+		golden, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range golden.Files {
+			if f.Name != "apparmor" {
+				continue
+			}
+			profiles++
+			for _, p := range []parser{findParser(t), findNewerParser(t)} {
+				for _, kernel := range kernels() {
+					p.compile(t, kernel, f.Data)
+				}
+			}
+		}
+	}
+	if profiles < 20 {
+		t.Errorf("%d profiles, want at least 20", profiles)
 	}
 }
