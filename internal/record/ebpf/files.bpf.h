@@ -855,6 +855,7 @@ __inline void use_script(struct draft *x, struct task_struct *t, const char *fil
 		return;
 	}
 	x->event.kind = EVENT_SCRIPT;
+	x->event.who = x->event.fsuid;
 	x->event.len[NAME_0] = n;
 	x->used = n;
 	add_dir(x, t, AT_FDCWD, 0, BASE_0);

@@ -3,6 +3,9 @@
 package ebpf
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -36,6 +39,23 @@ func TestOwners(t *testing.T) {
 	}
 	if !owned(true) || !owned(false) {
 		t.Errorf("of root and another user who opened /dev/tty in vain: %+v; gaps %+v", got, s.Gaps)
+	}
+}
+
+// The same goes for a script that two users run.
+func TestScriptOwners(t *testing.T) {
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	s := recordRun(t, Options{Files: true}, record.AtExec, "sh", "-c",
+		"setpriv --reuid=0 "+script+"; setpriv --reuid=65534 --clear-groups "+script)
+	got := uses(s, evidence.Path(script))
+	for _, owned := range []bool{true, false} {
+		if !slices.ContainsFunc(got, func(f evidence.FileAccess) bool { return f.Owner == owned && f.Perms == "rx" }) {
+			t.Errorf("no use by its owner %t: %+v", owned, got)
+		}
 	}
 }
 
