@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,12 +114,8 @@ const attemptsName = "profgen-attempts"
 
 // attemptAll prints what came of each attempt, one a line.
 func attemptAll(args []string) int {
-	runtime.LockOSThread()
 	pid, err := strconv.Atoi(args[0])
-	if err == nil && len(args) > 1 {
-		err = os.WriteFile(fmt.Sprintf("/proc/self/task/%d/attr/current", unix.Gettid()), []byte("changeprofile "+args[1]), 0)
-	}
-	if err != nil {
+	if err = cmp.Or(err, confineThread(args[1:])); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -129,6 +126,30 @@ func attemptAll(args []string) int {
 		}
 		fmt.Println(errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM), err)
 	}
+	return 0
+}
+
+// confineThread puts this thread, which the goroutine keeps, under a profile, if
+// one is named.
+func confineThread(profile []string) error {
+	runtime.LockOSThread()
+	if len(profile) == 0 {
+		return nil
+	}
+	return os.WriteFile(fmt.Sprintf("/proc/self/task/%d/attr/current", unix.Gettid()), []byte("changeprofile "+profile[0]), 0)
+}
+
+// usernsName makes this program make a user namespace, as attemptsName does.
+const usernsName = "profgen-userns"
+
+func makeUserns(args []string) int {
+	err := confineThread(args)
+	if err == nil {
+		cmd := exec.Command("/bin/true")
+		cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER}
+		err = cmd.Run()
+	}
+	fmt.Println(err)
 	return 0
 }
 
@@ -194,6 +215,40 @@ func outcomes(t *testing.T, profile ...string) []bool {
 		t.Fatalf("attempts printed %q", out)
 	}
 	return refused
+}
+
+// Against the ABI of 4.0 a kernel that asks about user namespaces refuses them to who
+// was never seen to make one.
+func TestUserNamespaceUnderAppArmor(t *testing.T) {
+	needAppArmor(t)
+	if _, err := os.Stat("/sys/kernel/security/apparmor/features/namespaces/mask"); err != nil {
+		t.Skipf("AppArmor of this kernel does not ask about user namespaces: %v", err)
+	}
+	parser, err := filepath.Abs("../../.cache/apparmor-parser/parser")
+	if err == nil {
+		_, err = os.Stat(parser)
+	}
+	if err != nil {
+		t.Fatalf("%v: scripts/apparmor-parser fetches it", err)
+	}
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "apparmor_parser"), []byte("#!/bin/sh\nexec "+parser+` "$@"`+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	for _, abi := range []string{"3.0", "4.0"} {
+		dir := filepath.Join(t.TempDir(), "profile")
+		profgen(t, "record", "-o", dir, "--apparmor-abi", abi, "--", "/bin/true")
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+		cmd.Args = []string{usernsName, putInForce(t, dir)}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused := strings.Contains(string(out), "permission denied"); refused != (abi == "4.0") {
+			t.Errorf("abi %s: making a user namespace: %s", abi, out)
+		}
+	}
 }
 
 // Under docker, with the flags that profgen prints, the image serves, can be
