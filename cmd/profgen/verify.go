@@ -146,6 +146,14 @@ func (p *prover) close() {
 	}
 }
 
+// has reports whether the container finds a file of that name when it starts.
+func (p *prover) has(path evidence.Path) bool {
+	if p.root != nil {
+		return p.root.Has(string(path))
+	}
+	return sandbox.BundleHas(p.template.Bundle, string(path))
+}
+
 // prove runs the workload under the files as they are.
 func (p *prover) prove(runs int) (_ verify.Report, err error) {
 	enforced, err := profiledir.Load(p.dir)
@@ -160,7 +168,10 @@ func (p *prover) prove(runs int) (_ verify.Report, err error) {
 		return verify.Report{}, err
 	}
 	defer func() { err = errors.Join(err, armor.Close()) }()
-	armor.root = p.root
+	armor.exists = p.has
+	if armor.known, err = profiledir.EvidenceSoFar(p.dir); err != nil {
+		return verify.Report{}, err
+	}
 	granted, err := p.grantedCapabilities()
 	if err != nil {
 		return verify.Report{}, err

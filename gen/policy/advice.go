@@ -142,7 +142,7 @@ func (d *decider) warnOutside() {
 				d.adviseOnce("outside-processes", "the workload was seen to look into processes that are not its own: in a process namespace of its own they are not there")
 			}
 		case evidence.FileAccess:
-			if slices.Contains(engineSockets, string(f.Path)) && f.Phase != evidence.Runtime {
+			if slices.Contains(engineSockets, string(f.Path)) && f.Phase != evidence.Runtime && f.Basis != evidence.Reachable {
 				d.adviseOnce("engine-socket", "the workload was seen to use %s: whoever can talk to an engine is root on the host", f.Path)
 			}
 		}

@@ -194,3 +194,72 @@ func TestNamesMatch(t *testing.T) {
 		}
 	}
 }
+
+// What failed by itself when it was recorded may fail for another reason, as long as
+// there is no such use that did not.
+func TestFailsAnyway(t *testing.T) {
+	failed := func(errno string) func(*evidence.FileAccess) {
+		return func(f *evidence.FileAccess) { f.Errno = errno }
+	}
+	set := evidence.Set{Facts: []evidence.Fact{
+		used("/dev/kmsg", "rw", failed("EPERM")),
+		used("/dev/mem", "w", failed("EPERM")), used("/dev/mem", "r"),
+		used("/dev/tty", "rw", failed("ENXIO")),
+		used("/dev/mixed", "rw", failed("EACCES")), used("/dev/mixed", "w"),
+	}}
+	for _, tt := range []struct {
+		refused evidence.FileAccess
+		want    bool
+	}{
+		{used("/dev/kmsg", "rw"), true},
+		{used("/dev/kmsg", "r"), true},
+		{used("/dev/kmsg", "a"), true},
+		{used("/dev/kmsg", "rwk"), false},
+		{used("/dev/kmsg", "rw", another), false},
+		{used("/dev/mem", "w"), true},
+		{used("/dev/mem", "r"), false},
+		{used("/dev/mem", "rw"), false},
+		{used("/dev/mixed", "w"), false},
+		{used("/dev/tty", "rw"), false},
+		{used("/dev/null", "rw"), false},
+		{used("/dev/kmsg", ""), false},
+	} {
+		if got := policy.FailsAnyway(set, tt.refused); got != tt.want {
+			t.Errorf("%s of %s, by its owner %t: %t", tt.refused.Perms, tt.refused.Path, tt.refused.Owner, got)
+		}
+	}
+}
+
+// What static analysis found of files is told of where nothing was recorded, and
+// never a reason to allow more than a recording shows.
+func TestFoundFiles(t *testing.T) {
+	reachable := func(f *evidence.FileAccess) { f.Basis = evidence.Reachable }
+	found := []evidence.Fact{call("read"), used("/usr/bin/app", "rmx", reachable), used("/etc/shadow", "r", reachable)}
+	for _, tt := range []struct {
+		name     string
+		facts    []evidence.Fact
+		confined bool
+		found    []string
+	}{
+		{"found", found, false, []string{"owner /usr/bin/app rmx"}},
+		{"recorded", append(slices.Clone(found), used("/etc/app.conf", "r")), true, nil},
+		{"nothing", []evidence.Fact{call("read")}, false, nil},
+	} {
+		p, err := policy.Decide(evidence.Set{Facts: tt.facts}, policy.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range p.Files.Found {
+			if r.Origin != evidence.FromMount {
+				got = append(got, r.String())
+			}
+		}
+		if p.Files.Confined != tt.confined || !slices.Equal(got, tt.found) {
+			t.Errorf("%s: confined %t, found %q", tt.name, p.Files.Confined, got)
+		}
+		if slices.ContainsFunc(p.Files.Rules, func(r policy.FileRule) bool { return r.Name.String() == "/usr/bin/app" }) {
+			t.Errorf("%s: a rule for what was not seen to be used", tt.name)
+		}
+	}
+}

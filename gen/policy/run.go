@@ -251,7 +251,7 @@ func (d *decider) decideIPC() {
 		switch f := f.(type) {
 		case evidence.FileAccess:
 			files = files || f.Basis == evidence.Observed
-			if f.Phase != evidence.Runtime && (f.Path == "/dev/shm" || strings.HasPrefix(string(f.Path), "/dev/shm/") || strings.HasPrefix(string(f.Path), "/dev/mqueue")) {
+			if f.Phase != evidence.Runtime && f.Basis != evidence.Reachable && (f.Path == "/dev/shm" || strings.HasPrefix(string(f.Path), "/dev/shm/") || strings.HasPrefix(string(f.Path), "/dev/mqueue")) {
 				d.decide("--ipc=private", true, "the workload uses %s", f.Path)
 				return
 			}
