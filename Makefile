@@ -23,15 +23,16 @@ demo: build ## record an nginx image, make its profile, and run it under that
 test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
 	scripts/install-missing test engines
 	scripts/apparmor-corpus .cache/apparmor
+	scripts/apparmor-parser .cache/apparmor-parser
 	scripts/arm64-programs .cache/arm64
 	testdata/images/build.sh $(IMAGES) $(patsubst testdata/images/recipes/%.sh,%,$(wildcard testdata/images/recipes/*.sh))
 	go test -count=1 -timeout 50m $(TESTFLAGS) ./...
 
-test-vm: ## run what takes AppArmor or another kernel, under stock Debian kernels in qemu (KERNELS=6.1)
+test-vm: ## run what takes AppArmor or another kernel, under stock Debian kernels in qemu (KERNELS=6.1 RUN=TestUnderAppArmor/redis)
 	scripts/install-missing vm engines
 	testdata/images/build.sh $(IMAGES) redis postgres
 	ARCHIVES=1 testdata/images/build.sh $(IMAGES) nginx
-	scripts/test-vm $(KERNELS)
+	scripts/test-vm $(if $(RUN),-run '$(RUN)') $(KERNELS)
 
 lint: ## gofmt, vet, shellcheck, staticcheck, govulncheck
 	@scripts/install-missing build lint

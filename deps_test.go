@@ -30,7 +30,7 @@ gen/report:                 gen gen/evidence gen/formats gen/policy gen/seccomp 
 internal/profiledir:        gen gen/attest gen/caps gen/evidence gen/formats gen/seccomp | renameio sys | internal/abi
 
 gen/convert:                gen/seccomp | yaml | internal/abi
-gen/diff:                   gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi | | profiles
+gen/diff:                   gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi | | profiles
 gen/lint:                   gen/apparmor/aare gen/apparmor/access gen/apparmor/syntax gen/findings gen/seccomp internal/abi profiles | | gen gen/evidence
 gen/attest:                 gen/evidence gen/formats | | gen/policy in-toto internal/abi protobuf
 
@@ -44,7 +44,7 @@ internal/scan:              gen/evidence internal/abi internal/elfx internal/sca
 gen/apparmor:               gen/apparmor/syntax gen/evidence gen/policy internal/abi templates | | gen/apparmor/aare gen/apparmor/access sys
 gen/caps:                   gen/policy internal/abi templates | | common
 gen/seccomp:                gen/policy internal/abi | | common moby-seccomp profiles
-internal/record/auditlog:   gen/evidence internal/abi | | sys
+internal/record/auditlog:   gen/evidence internal/abi internal/record | | sys
 internal/record/ebpf:       gen/evidence internal/abi internal/host internal/record | ebpf sys | internal/record/recordtest
 internal/record/recordtest: gen/evidence internal/record | go-cmp go-internal |
 internal/record/usernotif:  gen/evidence internal/abi internal/record | sys | internal/record/ebpf internal/sandbox
@@ -77,7 +77,7 @@ internal/elfx:              | |
 internal/image:             internal/image/inflate | ggcr gzip sys zstd | internal/image/imagetest
 internal/scan/cache:        | sys |
 internal/scan/insn:         | |
-profiles:                   | moby-seccomp | internal/abi
+profiles:                   | moby-apparmor moby-seccomp | internal/abi
 templates:                  | |
 
 internal/image/inflate:     | sys |
@@ -98,6 +98,7 @@ hcl             github.com/hashicorp/hcl/v2
 in-toto         github.com/in-toto/attestation
 k8s             k8s.io
 libseccomp      github.com/seccomp/libseccomp-golang
+moby-apparmor   github.com/moby/profiles/apparmor
 moby-capability github.com/moby/sys/capability
 moby-seccomp    github.com/moby/profiles/seccomp
 moby-user       github.com/moby/sys/user

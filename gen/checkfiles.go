@@ -21,7 +21,7 @@ var decoys = []struct{ path, perms string }{
 // checkFiles asks the emitted AppArmor profile for every use of a file in the
 // evidence, which it must allow, and for files that it must not unless the
 // evidence has them.
-func checkFiles(profile []byte, p policy.Policy, set evidence.Set, tight bool) error {
+func checkFiles(profile []byte, p policy.Policy, set evidence.Set) error {
 	if !p.Files.Confined {
 		return nil
 	}
@@ -36,7 +36,7 @@ func checkFiles(profile []byte, p policy.Policy, set evidence.Set, tight bool) e
 	used := map[string]bool{}
 	for _, f := range set.Facts {
 		f, ok := f.(evidence.FileAccess)
-		if !ok || f.Phase == evidence.Runtime || f.Basis == evidence.Reachable && tight {
+		if !ok || f.Phase == evidence.Runtime || f.Basis == evidence.Reachable {
 			continue
 		}
 		used[string(f.Path)] = true

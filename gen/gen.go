@@ -30,6 +30,8 @@ type Options struct {
 	// AllowIncomplete makes a profile even though the evidence says that it may
 	// lack something, or contradicts itself ([policy.ErrNotReachable]).
 	AllowIncomplete bool
+	// AppArmorABI is what the AppArmor profile is written against; "" is 3.0.
+	AppArmorABI string
 	// Complain makes an AppArmor profile that logs and forbids nothing.
 	Complain bool
 }
@@ -95,7 +97,7 @@ func Generate(set evidence.Set, opt Options) (Bundle, error) {
 	if err := selfCheck(p, set, opt.Tight); err != nil {
 		return Bundle{}, err
 	}
-	if err := checkFiles(files[0].Bytes, p, set, opt.Tight); err != nil {
+	if err := checkFiles(files[0].Bytes, p, set); err != nil {
 		return Bundle{}, err
 	}
 	return Bundle{Name: p.Name, Files: files, Policy: p}, nil
@@ -108,6 +110,9 @@ func Check(opt Options) error {
 		if _, err := profiles.FloorByName(name); err != nil {
 			return err
 		}
+	}
+	if err := apparmor.ABI(opt.AppArmorABI).Check(); err != nil {
+		return err
 	}
 	return opt.Options.Check()
 }
@@ -176,7 +181,7 @@ func render(p policy.Policy, set evidence.Set, opt Options) ([]File, error) {
 }
 
 func armorOptions(set evidence.Set, opt Options) apparmor.Options {
-	o := apparmor.Options{}
+	o := apparmor.Options{ABI: apparmor.ABI(opt.AppArmorABI)}
 	if opt.Complain {
 		o.Mode = apparmor.Complain
 	}

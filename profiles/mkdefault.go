@@ -2,7 +2,8 @@
 
 // Command mkdefault writes the default seccomp profiles of Docker, as
 // github.com/moby/profiles/seccomp has it, and of Podman, as
-// github.com/containers/common has it, and the versions they are from.
+// github.com/containers/common has it, Docker's default AppArmor profile, as
+// github.com/moby/profiles/apparmor makes it, and the versions they are from.
 package main
 
 import (
@@ -16,12 +17,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moby/profiles/apparmor"
 	"github.com/moby/profiles/seccomp"
 )
 
 const (
-	dockers = "github.com/moby/profiles/seccomp"
-	podmans = "github.com/containers/common"
+	dockers  = "github.com/moby/profiles/seccomp"
+	podmans  = "github.com/containers/common"
+	armorers = "github.com/moby/profiles/apparmor"
 )
 
 func main() {
@@ -43,22 +46,49 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	armor, err := armorDefault()
+	if err != nil {
+		log.Fatal(err)
+	}
 	for _, p := range []struct {
-		out, module string
-		profile     []byte
-	}{{"docker-default", dockers, docker.Bytes()}, {"podman-default", podmans, podman}} {
-		if err := write(p.out, p.module, p.profile); err != nil {
+		out, suffix, module string
+		profile             []byte
+	}{{"docker-default", ".json", dockers, docker.Bytes()}, {"podman-default", ".json", podmans, podman}, {"docker-default-apparmor", "", armorers, armor}} {
+		if err := write(p.out, p.suffix, p.module, p.profile); err != nil {
 			log.Fatal(err)
 		}
 	}
 }
 
-func write(out, module string, profile []byte) error {
+// armorDefault is the profile that Docker loads: the module gives it to nobody but
+// apparmor_parser, whose place a program takes that copies it. What it is on a host
+// that has none of AppArmor's own files needs no others to be read.
+func armorDefault() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "mkdefault")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(filepath.Join(dir, "apparmor_parser"), []byte("#!/bin/sh\nexec /bin/cp \"$2\" \"${0%/*}/profile\"\n"), 0o755); err != nil {
+		return nil, err
+	}
+	path := os.Getenv("PATH")
+	os.Setenv("PATH", dir+":"+path)
+	defer os.Setenv("PATH", path)
+	if err := apparmor.InstallDefault("docker-default"); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "profile"))
+	text = bytes.ReplaceAll(text, []byte("#include <tunables/global>"), []byte("@{PROC}=/proc/"))
+	return bytes.ReplaceAll(text, []byte("  #include <abstractions/base>\n"), nil), err
+}
+
+func write(out, suffix, module string, profile []byte) error {
 	version, err := list(module, "{{.Path}} {{.Version}}")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(out+".json", profile, 0o644); err != nil {
+	if err := os.WriteFile(out+suffix, profile, 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(out+".version", []byte(version+"\n"), 0o644)

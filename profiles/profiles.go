@@ -1,6 +1,6 @@
 // Package profiles holds embedded data: what OCI runtimes need under a seccomp
-// filter, the default seccomp profiles of Docker and Podman, and the capabilities that engines
-// grant by default.
+// filter, the default seccomp profiles of Docker and Podman, Docker's AppArmor profile, and the
+// capabilities that engines grant by default.
 //
 // It turns nothing into anything, and each row says where it is from. It does
 // not see which runtime will be used: the caller chooses.
@@ -24,6 +24,12 @@ var dockerDefault []byte
 
 //go:embed docker-default.version
 var dockerDefaultVersion string
+
+//go:embed docker-default-apparmor
+var dockerAppArmor []byte
+
+//go:embed docker-default-apparmor.version
+var dockerAppArmorVersion string
 
 //go:embed podman-default.json
 var podmanDefault []byte
@@ -79,6 +85,14 @@ func FloorByName(name string) (Floor, error) {
 // it was generated from. The bytes are the caller's.
 func DockerDefault() (profile []byte, version string) {
 	return bytes.Clone(dockerDefault), strings.TrimSpace(dockerDefaultVersion)
+}
+
+// DockerAppArmor returns the AppArmor profile docker-default, as Docker makes it on
+// a host without AppArmor's own abstractions, which add nothing to it, and the
+// version of github.com/moby/profiles/apparmor (Apache-2.0) that makes it. The
+// bytes are the caller's.
+func DockerAppArmor() (profile []byte, version string) {
+	return bytes.Clone(dockerAppArmor), strings.TrimSpace(dockerAppArmorVersion)
 }
 
 // PodmanDefault returns Podman's default seccomp profile in Podman's dialect of

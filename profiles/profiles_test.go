@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/moby/profiles/apparmor"
 	"github.com/moby/profiles/seccomp"
 
 	"github.com/profgen/profgen/internal/abi"
@@ -67,6 +69,45 @@ func TestDockerDefaultIsCurrent(t *testing.T) {
 	if x, y := canonical(t, a), canonical(t, b); x != y {
 		t.Error("docker-default.json is not what the module has; run go generate")
 	}
+}
+
+// So is the AppArmor profile: Docker gives it to apparmor_parser, here one that
+// keeps it.
+func TestDockerAppArmorIsCurrent(t *testing.T) {
+	got, version := profiles.DockerAppArmor()
+	gomod, err := os.ReadFile("../go.mod")
+	if err != nil || !strings.Contains(string(gomod), version) {
+		t.Errorf("generated from %q, go.mod has another (%v)", version, err)
+	}
+	dir := t.TempDir()
+	parser := "#!/bin/sh\nexec /bin/cp \"$2\" " + dir + "/profile\n"
+	if err := os.WriteFile(filepath.Join(dir, "apparmor_parser"), []byte(parser), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	if err := apparmor.InstallDefault("docker-default"); err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.ReadFile(filepath.Join(dir, "profile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := rules(string(got)), rules(string(made)); a != b {
+		t.Errorf("docker-default-apparmor is not what the module makes; run go generate:\n%s\nwant\n%s", a, b)
+	}
+}
+
+// rules are the lines of a profile that do not depend on what AppArmor has on the
+// host.
+func rules(profile string) string {
+	var out []string
+	for line := range strings.Lines(profile) {
+		line = strings.TrimSpace(line)
+		if line != "" && line != "@{PROC}=/proc/" && !strings.HasPrefix(line, "#include") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 func canonical(t *testing.T, v any) string {

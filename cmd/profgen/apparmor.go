@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/record/auditlog"
-	"github.com/profgen/profgen/internal/sandbox"
 )
 
 // enforcedArmor is an AppArmor profile in force, and what the kernel says about it.
@@ -25,7 +25,8 @@ type enforcedArmor struct {
 	arch    abi.Arch
 	profile *armor.Profile
 	records *armor.Records
-	root    *sandbox.Root // the image; nil if there is none
+	exists  func(evidence.Path) bool // what was there before the workload began
+	known   evidence.Set             // what the profile was made of
 }
 
 // enforceAppArmor puts the AppArmor profile of a profile directory into force, if
@@ -91,7 +92,7 @@ func (e *enforcedArmor) Refused() ([]evidence.Fact, error) {
 	}
 	report, err := auditlog.Read(bytes.NewReader(text), auditlog.Options{
 		Native: e.arch, Profile: e.name, Denied: true,
-		Exists: func(p evidence.Path) bool { return e.root != nil && e.root.Has(string(p)) },
+		Exists: e.exists,
 	})
 	if err != nil {
 		return nil, err
@@ -101,7 +102,10 @@ func (e *enforcedArmor) Refused() ([]evidence.Fact, error) {
 			return nil, fmt.Errorf("cannot tell what AppArmor refused: %s", g)
 		}
 	}
-	return report.Set.Facts, nil
+	return slices.DeleteFunc(report.Set.Facts, func(f evidence.Fact) bool {
+		access, ok := f.(evidence.FileAccess)
+		return ok && policy.FailsAnyway(e.known, access)
+	}), nil
 }
 
 // use says what a fact is about, in AppArmor's words as far as it has some.

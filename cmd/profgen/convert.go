@@ -30,6 +30,7 @@ func convertCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "write `FORMAT`"},
 			&cli.StringFlag{Name: "from", Usage: "read `FORMAT`", DefaultText: "told from the file"},
+			&cli.StringFlag{Name: "systemd-groups", Usage: "systemd's groups of calls (@system-service) are those of `FILE`: what systemd-analyze syscall-filter prints"},
 			&cli.StringFlag{Name: "resolve", Usage: "take out conditions on the host, as `READER` does: docker, podman or kubernetes"},
 			&cli.StringFlag{Name: "arch", Usage: "with --resolve: for a host of `ARCH`, amd64 or arm64", Value: "amd64"},
 			&cli.StringSliceFlag{Name: "cap-add", Usage: "with --resolve: for a container with `CAP` too"},
@@ -69,7 +70,11 @@ func convertAction(c *cli.Context) error {
 			return fmt.Errorf("%s: %w: --from %s", name, err, formatNames())
 		}
 	}
-	file, err := convert.Read(text, from)
+	groups, err := groupsOf(c)
+	if err != nil {
+		return err
+	}
+	file, err := convert.Read(text, from, groups)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -88,6 +93,23 @@ func convertAction(c *cli.Context) error {
 	}
 	_, err = c.App.Writer.Write(out)
 	return err
+}
+
+// groupsOf are the groups of system calls that the user gives; nil for none.
+func groupsOf(c *cli.Context) (convert.Groups, error) {
+	name := c.String("systemd-groups")
+	if name == "" {
+		return nil, nil
+	}
+	text, err := profiledir.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := convert.ParseGroups(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return groups, nil
 }
 
 // resolve takes out what depends on the host.

@@ -12,8 +12,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/armor"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/record"
+	"github.com/profgen/profgen/internal/record/auditlog"
 	"github.com/profgen/profgen/internal/record/ebpf"
 	"github.com/profgen/profgen/internal/record/usernotif"
 	"github.com/profgen/profgen/internal/sandbox"
@@ -51,7 +53,7 @@ type findings struct {
 // examine tries everything.
 func examine(ctx context.Context) []findings {
 	return []findings{
-		{"recording", append(ebpf.Mechanisms(), notified(ctx))},
+		{"recording", append(ebpf.Mechanisms(), notified(ctx), audited())},
 		{"recording by the kernel", append(host.Mechanisms(), stracePrograms()...)},
 		{"running", sandbox.Mechanisms(ctx)},
 		{"profiles", profileMechanisms(ctx)},
@@ -70,6 +72,15 @@ func notified(ctx context.Context) host.Mechanism {
 		}.Do(ctx)
 	}
 	return host.Tried("usernotif recorder", err, usernotif.Method, "use Linux 5.5 or later, outside of what is supervised so already")
+}
+
+// audited asks for the kernel's audit records.
+func audited() host.Mechanism {
+	log, err := armor.Listen()
+	if err == nil {
+		err = log.Close()
+	}
+	return host.Tried("auditlog recorder", err, auditlog.AuditMethod, "run as root of the host; it takes a kernel with CONFIG_AUDIT")
 }
 
 func stracePrograms() []host.Mechanism {

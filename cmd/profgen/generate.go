@@ -50,6 +50,7 @@ func generateFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "relax", Usage: "let the AppArmor profile fit images like it: `WHAT` is libs, any shared object beside one, or versions, any number in a name"},
 		&cli.BoolFlag{Name: "writable", Usage: "leave the root file system of the container writable"},
 		&cli.BoolFlag{Name: "complain", Usage: "make an AppArmor profile that logs and forbids nothing"},
+		&cli.StringFlag{Name: "apparmor-abi", Usage: "pin the AppArmor profile to what AppArmor `VERSION` asks about: 3.0; 4.0, user namespaces and message queues too; or none", Value: "3.0"},
 		&cli.BoolFlag{Name: "allow-incomplete", Usage: "make a profile from evidence known to lack something"},
 	}
 }
@@ -68,6 +69,7 @@ func generateOptions(c *cli.Context) gen.Options {
 		Floors:          c.StringSlice("floor"),
 		AllowIncomplete: c.Bool("allow-incomplete"),
 		Complain:        c.Bool("complain"),
+		AppArmorABI:     c.String("apparmor-abi"),
 	}
 }
 
@@ -174,6 +176,11 @@ func summarize(w io.Writer, dir string, b gen.Bundle) {
 			break
 		}
 		fmt.Fprintf(w, "  warning       %s\n", warning.Sentence)
+	}
+	for _, advice := range b.Policy.Run.Warnings {
+		if advice.Code == "become-user" { // the one thing to do that takes privileges away
+			fmt.Fprintf(w, "  advice        %s\n", advice.Sentence)
+		}
 	}
 }
 

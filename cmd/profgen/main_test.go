@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == attemptsName {
 		os.Exit(attemptAll(os.Args[1:]))
 	}
+	if os.Args[0] == usernsName {
+		os.Exit(makeUserns(os.Args[1:]))
+	}
 	testscript.Main(m, map[string]func(){"profgen": main})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/profgen/profgen/gen/formats"
+	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/internal/profiledir"
 	"github.com/profgen/profgen/internal/sandbox"
 	"github.com/profgen/profgen/internal/verify"
@@ -30,6 +31,14 @@ const (
 	axisCaps     = "caps"
 	axisReadOnly = "readonly"
 	axisTmpfs    = "tmpfs"
+	axisNetwork  = "network"
+	axisUser     = "user"
+)
+
+// The privileges to start as root, and to reach anything by a network.
+const (
+	startAsRoot = "root"
+	anyNetwork  = "network"
 )
 
 // tmpfsAt is the privilege to write to a folder in memory.
@@ -37,7 +46,7 @@ func tmpfsAt(path string) string { return "tmpfs " + path }
 
 func minimizeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "minimize", Usage: "find what of `AXES` (caps, readonly, tmpfs; separated by commas) the workload does not pass its check without, and write " + certificateFile},
+		&cli.StringFlag{Name: "minimize", Usage: "find what of `AXES` (caps, readonly, network, user, tmpfs; separated by commas) the workload does not pass its check without, and write " + certificateFile},
 		&cli.IntFlag{Name: "repeat", Usage: "with --minimize: a set is enough if it passes `N` times", Value: 1},
 	}
 }
@@ -47,11 +56,9 @@ func axesOf(c *cli.Context) ([]string, error) {
 	axes := strings.Split(c.String("minimize"), ",")
 	for _, a := range axes {
 		switch a {
-		case axisCaps, axisReadOnly, axisTmpfs:
-		case "network", "user":
-			return nil, usage("verify: --minimize %s: not tried; profgen flags DIR says what a recording shows of it", a)
+		case axisCaps, axisReadOnly, axisTmpfs, axisNetwork, axisUser:
 		default:
-			return nil, usage("verify: --minimize %q: want caps, readonly and tmpfs, or some of them", a)
+			return nil, usage("verify: --minimize %q: want caps, readonly, network, user and tmpfs, or some of them", a)
 		}
 	}
 	switch {
@@ -78,9 +85,17 @@ func bySeverity() []string {
 }
 
 // candidates are what a profile directory grants on the axes, the most severe
-// first.
-func candidates(axes []string, plan formats.Plan) []string {
+// first. user is whom to start it as instead of root; "" if nobody is known. Who
+// serves others by a network needs one, whatever a check says that is made from
+// within.
+func candidates(axes []string, plan formats.Plan, user string) []string {
 	var out []string
+	if slices.Contains(axes, axisUser) && plan.User.Root && user != "" {
+		out = append(out, startAsRoot)
+	}
+	if slices.Contains(axes, axisNetwork) && plan.Network != policy.NoNetwork && len(plan.Listens) == 0 {
+		out = append(out, anyNetwork)
+	}
 	if slices.Contains(axes, axisReadOnly) && !plan.ReadOnly {
 		out = append(out, writableRoot)
 	}
@@ -117,10 +132,14 @@ func (p *prover) minimize(axes []string) error {
 	if err != nil {
 		return err
 	}
-	all := candidates(axes, enforced.Plan)
+	user, err := p.userToTry()
+	if err != nil {
+		return err
+	}
+	all := candidates(axes, enforced.Plan, user)
 	try := func(_ context.Context, set []string) (verify.Outcome, error) {
 		p.talk.say("with %s", orNone(set))
-		return p.attempt(axes, all, set, enforced)
+		return p.attempt(axes, all, set, user, enforced)
 	}
 	certificate, err := verify.Ablation{
 		Candidates: all, Instead: map[string]string{"CAP_DAC_OVERRIDE": "CAP_DAC_READ_SEARCH"}, Repeats: p.c.Int("repeat"), Try: try,
@@ -135,7 +154,7 @@ func (p *prover) minimize(axes []string) error {
 	}
 	m := minimization{
 		Image: p.c.String("image"), Check: p.c.String("check"), Certificate: certificate,
-		Statement: "1-minimal for this check: it passes with these, and fails without any one of them", Advice: advice(p.dir, certificate),
+		Statement: "1-minimal for this check: it passes with these, and fails without any one of them", Advice: append(untried(axes, enforced.Plan, user), advice(p.dir, certificate, user)...),
 	}
 	text, err := json.MarshalIndent(m, "", "\t")
 	if err != nil {
@@ -150,19 +169,58 @@ func (p *prover) minimize(axes []string) error {
 	return m.print(p.c.App.Writer, filepath.Join(p.dir, certificateFile))
 }
 
+// userToTry is whom to start the workload as: by --user, or whom it was seen to
+// become; "" if neither is known.
+func (p *prover) userToTry() (string, error) {
+	if user := p.c.String("user"); user != "" {
+		return user, nil
+	}
+	set, err := profiledir.EvidenceSoFar(p.dir)
+	if err != nil {
+		return "", err
+	}
+	id, ok := policy.Becomes(set.Normalize())
+	if !ok {
+		return "", nil
+	}
+	return fmt.Sprintf("%d:%d", id.UID, id.GID), nil
+}
+
+// untried says why an axis has no candidate, where that is not for want of a
+// privilege.
+func untried(axes []string, plan formats.Plan, user string) []string {
+	out := []string{}
+	if slices.Contains(axes, axisUser) && plan.User.Root && user == "" {
+		out = append(out, "whom to start it as, instead of root, the evidence does not tell: give --user UID:GID")
+	}
+	if slices.Contains(axes, axisNetwork) && len(plan.Listens) > 0 {
+		out = append(out, fmt.Sprintf("its network stays: it listens on %s", plan.Listens[0]))
+	}
+	return out
+}
+
 // attempt runs the workload once with a set of the candidates.
-func (p *prover) attempt(axes, all, set []string, enforced profiledir.Enforced) (verify.Outcome, error) {
+func (p *prover) attempt(axes, all, set []string, user string, enforced profiledir.Enforced) (verify.Outcome, error) {
+	without := func(name string) bool { return slices.Contains(all, name) && !slices.Contains(set, name) }
 	bounds := boundsOf(enforced.Plan.Run)
+	if without(startAsRoot) {
+		bounds.User = user
+	}
+	attempt, template := *p, *p.template
+	if without(anyNetwork) {
+		template.HostNetwork, template.Ports = false, nil
+	}
+	attempt.template = &template
 	confinement := sandbox.Confinement{Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, Bounds: bounds}
 	if slices.Contains(axes, axisCaps) {
 		confinement.Capabilities = slices.DeleteFunc(slices.Clone(set), func(name string) bool { return !strings.HasPrefix(name, "CAP_") })
 	}
-	bounds.ReadOnly = bounds.ReadOnly || slices.Contains(all, writableRoot) && !slices.Contains(set, writableRoot)
+	bounds.ReadOnly = bounds.ReadOnly || without(writableRoot)
 	if slices.Contains(axes, axisTmpfs) {
 		bounds.Tmpfs = slices.DeleteFunc(bounds.Tmpfs, func(m specs.Mount) bool { return !slices.Contains(set, tmpfsAt(m.Destination)) })
 	}
 	missing := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(set, name) })
-	report, err := p.run(1, enforced.Seccomp, nil, confinement, missing)
+	report, err := attempt.run(1, enforced.Seccomp, nil, confinement, missing)
 	if err != nil {
 		return verify.Outcome{}, err
 	}
@@ -177,7 +235,7 @@ func (p *prover) attempt(axes, all, set []string, enforced profiledir.Enforced) 
 }
 
 // advice says what to do with a minimal set.
-func advice(dir string, c verify.Certificate) []string {
+func advice(dir string, c verify.Certificate, user string) []string {
 	var drop, keep, out []string
 	for _, v := range c.Verdicts {
 		switch {
@@ -185,6 +243,11 @@ func advice(dir string, c verify.Certificate) []string {
 			if !v.Kept {
 				out = append(out, "leave out --"+strings.Replace(v.Name, " ", "=", 1))
 			}
+		case v.Name == startAsRoot && !v.Kept:
+			out = append(out, "run it with --user="+user+"; profgen record --user "+user+" makes a profile of that")
+		case v.Name == anyNetwork && !v.Kept:
+			out = append(out, "run it with --network=none")
+		case v.Name == startAsRoot || v.Name == anyNetwork:
 		case v.Name == writableRoot && !v.Kept:
 			out = append(out, "run it with --read-only")
 		case v.Name == writableRoot:

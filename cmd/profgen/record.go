@@ -114,7 +114,11 @@ func recordInto(c *cli.Context, dir string, run record.Run) error {
 	}
 	fmt.Fprintf(c.App.ErrWriter, "recorded %d system calls in %s\n",
 		res.Progress.Syscalls, res.Progress.Elapsed.Round(100*time.Millisecond))
-	set := evidence.Merge(before, res.Evidence.AsRun())
+	of, err := ofImage(c.Context, run)
+	if err != nil {
+		return err
+	}
+	set := evidence.Merge(before, res.Evidence.AsRun(), of)
 	if err := profiledir.SaveEvidence(dir, set); err != nil {
 		return err
 	}
@@ -219,7 +223,11 @@ func newRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(),
 }
 
 func containerRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, func(), error) {
-	ct, err := newContainer(c, openConfinement(facts.Arch, c.IsSet("bundle"), c.StringSlice("cap-add")))
+	confinement := openConfinement(facts.Arch, c.IsSet("bundle"), c.StringSlice("cap-add"))
+	if rec.logged {
+		confinement.Seccomp = sandbox.LogAll(facts.Arch)
+	}
+	ct, err := newContainer(c, confinement)
 	if err != nil {
 		return record.Run{}, nil, err
 	}
@@ -235,7 +243,7 @@ func containerRun(c *cli.Context, facts host.Facts, rec recorder) (record.Run, f
 	src := rec.source(facts, ct.Runtime.String())
 	src.NoNewPrivileges = true
 	return record.Run{
-		Recorder: rec.Recorder, Start: record.AtFilter, Target: ct, Measure: ct.Usage,
+		Recorder: rec.Recorder, Start: record.AtFilter, Target: ct, Measure: ct.Usage, Identities: ct.Identities,
 		Subject: subject, Source: src, Check: drive.check, Probe: drive.probe, Ready: drive.ready, For: c.Duration("for"),
 	}, func() { closeImage(ct) }, nil
 }

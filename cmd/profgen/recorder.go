@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/internal/armor"
 	"github.com/profgen/profgen/internal/host"
 	"github.com/profgen/profgen/internal/record"
+	"github.com/profgen/profgen/internal/record/auditlog"
 	"github.com/profgen/profgen/internal/record/ebpf"
 	"github.com/profgen/profgen/internal/record/usernotif"
 	"github.com/profgen/profgen/internal/sandbox"
@@ -22,13 +25,13 @@ const (
 	recorderAuditLog  = "auditlog"
 )
 
-// noAuditLog says why logs are no way to record.
-const noAuditLog = "the kernel drops what it logs too fast, and logs neither arguments nor files"
+// noAuditLog says why the kernel's log is chosen by nobody but the user.
+const noAuditLog = "the kernel logs neither arguments nor files nor capabilities, and slowly"
 
 func recorderFlag() cli.Flag {
 	return &cli.StringFlag{
 		Name: "recorder", Value: recorderAuto,
-		Usage: "record with `NAME`: ebpf (root; sees capabilities, costs little), usernotif (any user), or the best of these that can be used: auto",
+		Usage: "record with `NAME`: ebpf (root; sees capabilities, costs little), usernotif (any user), auditlog (root; system calls of containers and no more), or the best that can be used: auto",
 	}
 }
 
@@ -37,6 +40,7 @@ type recorder struct {
 	record.Recorder
 	method   string
 	listener string         // of sandbox.Command
+	logged   bool           // the workload's calls are to be logged
 	ebpf     *ebpf.Recorder // the same one, if it is that: it can record what runs already too
 	why      string         // it was chosen; "" if it was asked for
 }
@@ -65,9 +69,9 @@ func newRecorder(c *cli.Context, facts host.Facts) (recorder, error) {
 	case recorderAuto:
 		return bestRecorder(c, facts)
 	case recorderAuditLog:
-		return recorder{}, usage("--recorder %s: %s: run the workload under SCMP_ACT_LOG, and profgen import what was logged", name, noAuditLog)
+		return newAuditLog(c, facts)
 	default:
-		return recorder{}, usage("--recorder %s: want auto, ebpf or usernotif", name)
+		return recorder{}, usage("--recorder %s: want auto, ebpf, usernotif or auditlog", name)
 	}
 }
 
@@ -105,11 +109,19 @@ func newEBPF(c *cli.Context, facts host.Facts) (recorder, error) {
 	return recorder{Recorder: rec, method: ebpf.Method, ebpf: rec}, nil
 }
 
-func newUserNotif(c *cli.Context) (recorder, error) {
+// startsItself refuses the flags about workloads that profgen does not start.
+func startsItself(c *cli.Context, unavailable error) error {
 	for _, flag := range []string{"pid", "container", "engine"} {
 		if c.IsSet(flag) {
-			return recorder{}, fmt.Errorf("%w: only what profgen starts itself can be recorded so, and --%s is about what another does", usernotif.ErrUnavailable, flag)
+			return fmt.Errorf("%w: only what profgen starts itself can be recorded so, and --%s is about what another does", unavailable, flag)
 		}
+	}
+	return nil
+}
+
+func newUserNotif(c *cli.Context) (recorder, error) {
+	if err := startsItself(c, usernotif.ErrUnavailable); err != nil {
+		return recorder{}, err
 	}
 	if c.Bool("no-files") {
 		return recorder{}, fmt.Errorf("%w: it looks at files in any case, which costs it little: leave out --no-files", usernotif.ErrUnavailable)
@@ -119,4 +131,20 @@ func newUserNotif(c *cli.Context) (recorder, error) {
 		return recorder{}, err
 	}
 	return recorder{Recorder: rec, method: usernotif.Method, listener: rec.Listener()}, nil
+}
+
+// newAuditLog returns the recorder that reads the kernel's audit records.
+func newAuditLog(c *cli.Context, facts host.Facts) (recorder, error) {
+	unavailable := errors.New("cannot record with the audit log")
+	if err := startsItself(c, unavailable); err != nil {
+		return recorder{}, err
+	}
+	if !contained(c) {
+		return recorder{}, fmt.Errorf("%w: only a container is given the filter that logs: use --image or --bundle", unavailable)
+	}
+	log, err := armor.Listen()
+	if err != nil {
+		return recorder{}, fmt.Errorf("%w: %w", unavailable, err)
+	}
+	return recorder{Recorder: auditlog.NewRecorder(log, facts.Arch), method: auditlog.AuditMethod, logged: true}, nil
 }

@@ -87,15 +87,21 @@ func scanImage(ctx context.Context, opt scanOptions) (evidence.Set, error) {
 	if err != nil {
 		return evidence.Set{}, err
 	}
-	return scan.Run(ctx, scan.Options{
+	names := []string{} // none is known to be none
+	for _, p := range raised {
+		names = append(names, p.Name)
+	}
+	found, err := scan.Run(ctx, scan.Options{
 		Files:      files,
 		Config:     programConfig(opt.Image.Config(), opt.Args),
 		Objects:    elfs,
-		Privileged: append([]string{}, raised...), // none is known to be none
+		Privileged: names,
 		Progress:   opt.Progress,
 		Relax:      files.Relax,
 		Cache:      summaries(opt.Cache),
 	})
+	found.Facts = append(found.Facts, privilegedFacts(raised)...)
+	return found, err
 }
 
 // programConfig is what the search for programs wants of an image's

@@ -92,7 +92,30 @@ func passes20(t *testing.T, dir string, drive []string) {
 
 // A bundle keeps what it mounts, so that postgres makes its cluster once.
 func TestPostgresInABundle(t *testing.T) {
-	bundle, dir, data := filepath.Join(t.TempDir(), "bundle"), filepath.Join(t.TempDir(), "profile"), t.TempDir()
+	dir, data := filepath.Join(t.TempDir(), "profile"), t.TempDir()
+	drive := append(postgresBundle(t, data), postgres.execChecks()...)
+	record := append([]string{"record", "-o", dir}, drive...)
+	record = append(record, clusterCapabilities()...)
+	profgen(t, record...)
+	profgen(t, record...) // a cluster that is there already is another way to start
+	passes20(t, dir, drive)
+}
+
+// clusterCapabilities are the flags for what it takes to make a cluster beside what
+// a bundle of umoci has.
+func clusterCapabilities() []string {
+	var out []string
+	for _, name := range []string{"chown", "dac_override", "fowner", "fsetid", "setuid", "setgid"} {
+		out = append(out, "--cap-add", name)
+	}
+	return out
+}
+
+// postgresBundle returns the flags that run postgres with its cluster in the folder
+// data, which is mounted into a bundle, and ask it something.
+func postgresBundle(t *testing.T, data string) []string {
+	t.Helper()
+	bundle := filepath.Join(t.TempDir(), "bundle")
 	if out, err := exec.Command("umoci", "unpack", "--image", testImages(t)+":"+postgres.name, bundle).CombinedOutput(); err != nil {
 		t.Fatalf("umoci: %v: %s", err, out)
 	}
@@ -112,14 +135,7 @@ func TestPostgresInABundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	drive := append([]string{"--bundle", bundle, "--check", postgres.checkAt("127.0.0.1", postgres.port)}, postgres.execChecks()...)
-	args := append([]string{"record", "-o", dir}, drive...)
-	for _, name := range []string{"chown", "dac_override", "fowner", "fsetid", "setuid", "setgid"} {
-		args = append(args, "--cap-add", name)
-	}
-	profgen(t, args...)
-	profgen(t, args...) // a cluster that is there already is another way to start
-	passes20(t, dir, drive)
+	return []string{"--bundle", bundle, "--check", postgres.checkAt("127.0.0.1", postgres.port)}
 }
 
 // startBystander has a process of this host make a call that nothing in the

@@ -44,6 +44,7 @@ func review(operand string) (reviewed, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && operand == dockerDefault:
 		out.seccompText, _ = profiles.DockerDefault()
+		out.armorText, _ = profiles.DockerAppArmor()
 		out.capabilities = profiles.DockerCapabilities()
 	case errors.Is(err, fs.ErrNotExist) && operand == podmanDefault:
 		out.seccompText, _ = profiles.PodmanDefault()

@@ -115,7 +115,8 @@ func recordOnce(c *cli.Context, facts host.Facts, dir string, before evidence.Se
 	if res.Code != 0 && !res.Stopped {
 		return set, rest, exitError{res.Code, fmt.Errorf("the workload ended with exit code %d", res.Code)}
 	}
-	return res.Evidence.AsRun(rest), rest, nil
+	of, err := ofImage(c.Context, run)
+	return evidence.Merge(res.Evidence.AsRun(rest), of), rest, err
 }
 
 // printStability says how much recordings agree: a reader can judge by it whether
@@ -161,6 +162,10 @@ func factName(f evidence.Fact) string {
 		return fmt.Sprintf("%s %s (%s)", f.Op, f.Target, f.Phase)
 	case evidence.Resource:
 		return fmt.Sprintf("%s %d (%s)", f.Kind, f.Value, f.Phase)
+	case evidence.Identity:
+		return fmt.Sprintf("user %d group %d (%s)", f.UID, f.GID, f.Phase)
+	case evidence.Privileged:
+		return "privileges of " + f.Path.String()
 	}
 	return fmt.Sprint(f)
 }

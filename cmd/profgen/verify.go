@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,21 +23,25 @@ import (
 
 func verifyCommand() *cli.Command {
 	flags := append(append(containerFlags(), driveFlags()...), probeFlags()...)
+	flags = append(flags, verifyEngineFlags()...)
 	flags = append(flags, allowOtherFlag(),
 		&cli.IntFlag{Name: "runs", Usage: "run it `N` times: runtimes written in Go make some calls only now and then", Value: 20},
 		&cli.BoolFlag{Name: "heal", Usage: "take what was refused for needed, make the files anew, and go on until nothing is"},
 		&cli.BoolFlag{Name: "json", Usage: "print the report as JSON"})
 	return &cli.Command{
-		Name:      "verify",
-		Usage:     "run the workload under its profile and report what is refused",
-		UsageText: "profgen verify DIR --image REF [--runs N] [--heal] --check CMD [-- ARGS...]",
+		Name:  "verify",
+		Usage: "run the workload under its profile and report what is refused",
+		UsageText: "profgen verify DIR --image REF [--runs N] [--heal] --check CMD [-- ARGS...]\n" +
+			"profgen verify DIR --engine docker|podman --image NAME --check CMD [-- ARGS...]",
 		Description: "Runs the container with the seccomp profile, the capabilities, the limits and all else that\n" +
 			"DIR says, with no-new-privileges, and with the AppArmor profile where the kernel has AppArmor,\n" +
 			"N times. Every refusal is told with its arguments, what it answered, the phase, the program, and where in it.\n" +
 			"Exits 3 if anything was refused or a run failed. The image's HEALTHCHECK, and what --exec-check\n" +
 			"names, is exec'd into it and has to succeed.\n\n" +
+			"With --engine docker or podman runs it, with the flags of profgen flags DIR --for ENGINE: what\n" +
+			"NAME means to the engine has to be the image that DIR was made for, by digest.\n\n" +
 			"--heal adds the refusals to the evidence of DIR: give the options that DIR was generated with.\n" +
-			"--minimize takes capabilities away, and a root file system that can be written, one at a time.\n\n" +
+			"--minimize takes away capabilities, a root file system that can be written, root and the network, one at a time.\n\n" +
 			"JSON has {runs, passed, denials: [{arch, name, phase, capability, args, errno, process, site,\n" +
 			"run}], refused, unavailable, failure, healed}.",
 		Flags:        append(append(flags, minimizeFlags()...), generateFlags()...),
@@ -55,8 +60,11 @@ func verifyAction(c *cli.Context) error {
 	case c.Int("runs") < 1:
 		return usage("verify: want at least one run")
 	}
-	if err := checkFlags(c); err != nil {
+	if err := cmp.Or(checkFlags(c), checkVerifyEngine(c)); err != nil {
 		return err
+	}
+	if c.IsSet("user") && !c.IsSet("minimize") {
+		return usage("verify: the user is DIR's: --user is for --minimize user")
 	}
 	var axes []string
 	if c.IsSet("minimize") {
@@ -89,7 +97,8 @@ func verifyAction(c *cli.Context) error {
 type prover struct {
 	c        *cli.Context
 	dir      string
-	template *sandbox.Container
+	engine   *engineProof       // what runs it; or else, nil:
+	template *sandbox.Container // nil with an engine
 	root     *sandbox.Root
 	talk     talk
 }
@@ -98,6 +107,9 @@ func newProver(c *cli.Context, dir string) (*prover, error) {
 	enforced, err := profiledir.Load(dir) // before anything is unpacked
 	if err != nil {
 		return nil, err
+	}
+	if c.IsSet("engine") {
+		return newEngineProver(c, dir, enforced)
 	}
 	template, err := newContainer(c, sandbox.Confinement{})
 	if err != nil {
@@ -129,7 +141,17 @@ func (p *prover) close() {
 	if p.root != nil {
 		p.root.Close()
 	}
-	closeImage(p.template)
+	if p.template != nil {
+		closeImage(p.template)
+	}
+}
+
+// has reports whether the container finds a file of that name when it starts.
+func (p *prover) has(path evidence.Path) bool {
+	if p.root != nil {
+		return p.root.Has(string(path))
+	}
+	return sandbox.BundleHas(p.template.Bundle, string(path))
 }
 
 // prove runs the workload under the files as they are.
@@ -145,15 +167,20 @@ func (p *prover) prove(runs int) (_ verify.Report, err error) {
 	if err != nil {
 		return verify.Report{}, err
 	}
-	armor.root = p.root
 	defer func() { err = errors.Join(err, armor.Close()) }()
-	armor.root = p.root
+	armor.exists = p.has
+	if armor.known, err = profiledir.EvidenceSoFar(p.dir); err != nil {
+		return verify.Report{}, err
+	}
 	granted, err := p.grantedCapabilities()
 	if err != nil {
 		return verify.Report{}, err
 	}
 	// What the profile has and the kernel refuses all the same, it refuses without the profile too.
 	missing := slices.DeleteFunc(granted, func(name string) bool { return slices.Contains(enforced.Plan.Capabilities, name) })
+	if p.engine != nil {
+		return p.runEngine(runs, enforced, armor, missing)
+	}
 	return p.run(runs, enforced.Seccomp, armor, sandbox.Confinement{
 		Seccomp: enforced.Seccomp, Capabilities: enforced.Plan.Capabilities, AppArmor: armor.name,
 		Bounds: boundsOf(enforced.Plan.Run),
@@ -168,9 +195,8 @@ func (p *prover) run(runs int, profile *specs.LinuxSeccomp, armor verify.Refuser
 		return verify.Report{}, err
 	}
 	defer rec.Close()
-	defer p.talk.clear()
-	return verify.Trials{
-		Runs: runs, For: p.c.Duration("for"), Profile: profile, Missing: missing, Recorder: rec, Refuser: armor,
+	return p.trials(verify.Trials{
+		Runs: runs, Profile: profile, Missing: missing, Recorder: rec, Refuser: armor,
 		Trial: func() (record.Target, func(context.Context) error) {
 			ct := *p.template
 			ct.Confinement = confinement
@@ -178,8 +204,15 @@ func (p *prover) run(runs int, profile *specs.LinuxSeccomp, armor verify.Refuser
 			drive, _ := driveOf(p.c, &ct, func(pid int) error { return rec.Follow(pid, record.AtFilter) })
 			return &ct, record.Together(drive.check, drive.probe)
 		},
-		Done: func(run int, _ error) { p.talk.say("run %d of %d", run, runs) },
-	}.Run(p.c.Context)
+	})
+}
+
+// trials makes the trials, and tells how far they are.
+func (p *prover) trials(t verify.Trials) (verify.Report, error) {
+	defer p.talk.clear()
+	t.For = p.c.Duration("for")
+	t.Done = func(run int, _ error) { p.talk.say("run %d of %d", run, t.Runs) }
+	return t.Run(p.c.Context)
 }
 
 // grantedCapabilities are those that the evidence of dir makes a profile allow:

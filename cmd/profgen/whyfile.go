@@ -48,8 +48,10 @@ func explainFile(name string, set evidence.Set, p policy.Policy) fileAnswer {
 			a.Rules = append(a.Rules, r.String())
 		}
 	}
+	subject, decided := evidence.Path(name).String(), false
 	for _, d := range p.Decisions {
-		if d.Subject == evidence.Path(name).String() {
+		if d.Subject == subject || d.Subject == "privileges of "+subject {
+			decided = decided || d.Subject == subject
 			a.Decisions = append(a.Decisions, d)
 		}
 	}
@@ -63,7 +65,7 @@ func explainFile(name string, set evidence.Set, p policy.Policy) fileAnswer {
 			a.Gaps = append(a.Gaps, g)
 		}
 	}
-	if len(a.Decisions) == 0 {
+	if !decided {
 		a.Decisions = append(a.Decisions, a.undecided())
 	}
 	return a

@@ -62,7 +62,12 @@ func randomProfile(r *rand.Rand) string {
 
 // Whatever the rules, we answer as the compiled profile does.
 func TestAccessAgreesWithParser(t *testing.T) {
-	p := findParser(t)
+	t.Run("parser", func(t *testing.T) { accessAgrees(t, findParser(t)) })
+	t.Run("newer", func(t *testing.T) { accessAgrees(t, findNewerParser(t)) })
+}
+
+func accessAgrees(t *testing.T, p parser) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(3, 4))
 	asked, granted := 0, 0
 	for range 300 {

@@ -6,7 +6,7 @@
 // and defines the one variable that it uses. Equal input gives equal bytes.
 //
 // The language is that of AppArmor 3.0 (apparmor.d(5)), which every later
-// parser reads.
+// parser reads, unless rules are asked for that came with 4.0 ([ABI40]).
 //
 // Files are confined if the policy says that all uses of them are known, to what
 // it lists; else all are allowed that docker-default allows, and the header says
@@ -43,6 +43,7 @@ type ABI string
 
 const (
 	ABI30 ABI = "3.0"  // abi <abi/3.0>
+	ABI40 ABI = "4.0"  // abi <abi/4.0>, and rules about what AppArmor asks about since
 	NoABI ABI = "none" // no abi rule: for hosts that lack the file
 )
 
@@ -92,10 +93,15 @@ func (o Options) withDefaults() (Options, error) {
 	if !slices.Contains([]Mode{Enforce, Complain}, o.Mode) {
 		return o, fmt.Errorf("mode %q: want enforce or complain", o.Mode)
 	}
-	if !slices.Contains([]ABI{ABI30, NoABI}, o.ABI) {
-		return o, fmt.Errorf("apparmor abi %q: want 3.0 or none", o.ABI)
+	return o, o.ABI.Check()
+}
+
+// Check refuses what is no ABI that profiles are written against. "" is [ABI30].
+func (a ABI) Check() error {
+	if !slices.Contains([]ABI{"", ABI30, ABI40, NoABI}, a) {
+		return fmt.Errorf("apparmor abi %q: want %s, %s or %s", string(a), ABI30, ABI40, NoABI)
 	}
-	return o, nil
+	return nil
 }
 
 // profileName is stricter than AppArmor, which lets a name hold nearly

@@ -27,6 +27,10 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 	if err := checkName(p.Name); err != nil {
 		return Profile{}, err
 	}
+	partial := o.Mode == Complain && !p.Files.Confined && len(p.Files.Found) > 0
+	if partial {
+		p.Files = policy.Files{Confined: true, Rules: p.Files.Found}
+	}
 	capabilities, err := capabilityRules(p)
 	if err != nil {
 		return Profile{}, err
@@ -47,6 +51,7 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 		Flags:     flags(o.Mode),
 		Variables: defined,
 		Confined:  p.Files.Confined,
+		Partial:   partial,
 		Groups:    []Group{capabilities, network},
 	}
 	mounts, err := mountRules(p)
@@ -58,6 +63,9 @@ func Build(p policy.Policy, o Options) (Profile, error) {
 		profile.Groups = append(profile.Groups, mounts)
 	case !p.Files.Confined && slices.Contains(p.Capabilities, "CAP_SYS_ADMIN"):
 		profile.Groups = append(profile.Groups, Group{"Unmounting: because CAP_SYS_ADMIN is among the capabilities.", []syntax.Item{umount("")}})
+	}
+	if o.ABI == ABI40 {
+		profile.Groups = append(profile.Groups, newer(p)...)
 	}
 	allowed, err := files(p, o.Mode)
 	if err != nil {

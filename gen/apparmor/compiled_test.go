@@ -88,7 +88,10 @@ func number(b []byte, width int) uint32 {
 }
 
 // match returns the permissions of the state that name leads to.
-func (d dfa) match(name string) uint32 {
+func (d dfa) match(name string) uint32 { return d.accept[d.walk(name)] }
+
+// walk returns the state that name leads to; from 0 there is no way on.
+func (d dfa) walk(name string) uint32 {
 	const diffEncode = 1 << 31
 	state := uint32(1)
 	for i := range len(name) {
@@ -109,7 +112,7 @@ func (d dfa) match(name string) uint32 {
 			}
 		}
 	}
-	return d.accept[state]
+	return state
 }
 
 // Permissions of files, for the file's owner; those for others are 14 bits up.

@@ -21,7 +21,9 @@ type page struct {
 	Subjects  [][]string // lines of the header
 	Complain  bool
 	Confined  bool
+	Partial   bool
 	ABI       string // "" for no rule
+	Newer     bool   // than what every parser reads
 	Variables []string
 	Flags     string
 	Groups    []block
@@ -46,8 +48,10 @@ func (p Profile) MarshalText() ([]byte, error) {
 		Subjects: header(p.Subjects),
 		Complain: slices.Contains(p.Flags, "complain"),
 		Confined: p.Confined,
+		Partial:  p.Partial,
 		Flags:    strings.Join(p.Flags, ","),
 	}
+	out.Newer = p.ABI == ABI40
 	if p.ABI != NoABI {
 		out.ABI = string(p.ABI)
 	}

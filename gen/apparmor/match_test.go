@@ -48,7 +48,12 @@ func randomName(r *rand.Rand) string {
 
 // The matcher and the compiled profile agree on every name.
 func TestMatcherAgreesWithParser(t *testing.T) {
-	p := findParser(t)
+	t.Run("parser", func(t *testing.T) { matcherAgrees(t, findParser(t)) })
+	t.Run("newer", func(t *testing.T) { matcherAgrees(t, findNewerParser(t)) })
+}
+
+func matcherAgrees(t *testing.T, p parser) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
 	asked, matched, refused := 0, 0, 0
 	for range 400 {

@@ -41,7 +41,12 @@ func TestQuotePath(t *testing.T) {
 // Many awkward names at once: the compiled profile must allow each of them and
 // nothing that looks like it.
 func TestQuotedPathsMeanThemselves(t *testing.T) {
-	p := findParser(t)
+	t.Run("parser", func(t *testing.T) { quotedMeanThemselves(t, findParser(t)) })
+	t.Run("newer", func(t *testing.T) { quotedMeanThemselves(t, findNewerParser(t)) })
+}
+
+func quotedMeanThemselves(t *testing.T, p parser) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 8))
 	var names []string
 	for c := 1; c < 256; c++ { // each byte: alone, first, last, between, twice, and before a digit

@@ -18,6 +18,7 @@ type Profile struct {
 	Variables []Variable
 	Groups    []Group
 	Confined  bool // files are, for the header
+	Partial   bool // not all that are used are known, likewise
 }
 
 // Variable defines a variable in a profile's preamble.

@@ -94,8 +94,9 @@ func dialect(f *seccomp.File) Format {
 	return out
 }
 
-// Read reads a profile in a format.
-func Read(b []byte, f Format) (*seccomp.File, error) {
+// Read reads a profile in a format. groups are what systemd's have, where a unit
+// names some; nil if that is not known.
+func Read(b []byte, f Format, groups Groups) (*seccomp.File, error) {
 	var out *seccomp.File
 	var err error
 	switch f {
@@ -104,7 +105,7 @@ func Read(b []byte, f Format) (*seccomp.File, error) {
 	case LXC:
 		out, err = readLXC(string(b))
 	case Systemd:
-		out, err = readSystemd(string(b))
+		out, err = readSystemd(string(b), groups)
 	case SPO:
 		out, err = readSPO(b)
 	case Minijail:

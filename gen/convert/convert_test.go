@@ -36,7 +36,7 @@ func TestExamples(t *testing.T) {
 			if err != nil || string(detected) != form {
 				t.Errorf("%s: taken for %q, %v", f.Name, detected, err)
 			}
-			if file, err = convert.Read(f.Data, convert.Format(form)); err != nil {
+			if file, err = convert.Read(f.Data, convert.Format(form), nil); err != nil {
 				t.Fatalf("%s: %v", f.Name, err)
 			}
 			continue
@@ -73,7 +73,7 @@ func TestWritingLosesNothing(t *testing.T) {
 				t.Fatalf("%s: %v", f, err)
 			}
 			written[f]++
-			again, err := convert.Read(text, f)
+			again, err := convert.Read(text, f, nil)
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", f, err, text)
 			}
@@ -145,7 +145,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = convert.Detect(b)
 		for _, form := range convert.Formats() {
-			file, err := convert.Read(b, form)
+			file, err := convert.Read(b, form, nil)
 			if err != nil {
 				if file != nil {
 					t.Fatalf("%s: a file and an error: %v", form, err)

@@ -12,8 +12,8 @@ import (
 
 // systemd's settings are those of systemd.exec(5): SystemCallFilter=,
 // SystemCallErrorNumber= and SystemCallArchitectures=. Without an error number
-// what is refused kills the process. Groups (@system-service) differ from
-// version to version, and are not read.
+// what is refused kills the process. Groups (@system-service) are read where it is
+// given what they have.
 
 func systemdArches() map[string]specs.Arch {
 	return map[string]specs.Arch{
@@ -21,8 +21,8 @@ func systemdArches() map[string]specs.Arch {
 	}
 }
 
-func readSystemd(text string) (*seccomp.File, error) {
-	u := unit{errno: -1}
+func readSystemd(text string, groups Groups) (*seccomp.File, error) {
+	u := unit{errno: -1, groups: groups}
 	for i, line := range strings.Split(text, "\n") {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if !ok || strings.HasPrefix(key, "#") || strings.HasPrefix(key, ";") {
@@ -42,6 +42,7 @@ type unit struct {
 	listed []string
 	errno  int
 	arches []specs.Arch
+	groups Groups
 }
 
 func (u *unit) set(key, value string) error {
@@ -78,15 +79,22 @@ func (u *unit) filter(value string) error {
 		u.given, u.allow = true, !inverted
 	}
 	for _, name := range strings.Fields(names) {
+		calls := []string{name}
+		var err error
 		switch {
-		case strings.HasPrefix(name, "@"):
-			return fmt.Errorf("SystemCallFilter=%s: what a group has depends on the version of systemd; systemd-analyze syscall-filter %s lists it", name, name)
 		case strings.Contains(name, ":"):
 			return fmt.Errorf("SystemCallFilter=%s: an error of its own is not read", name)
-		case inverted == !u.allow: // one more
-			u.listed = append(u.listed, name)
-		default:
-			u.listed = slices.DeleteFunc(u.listed, func(n string) bool { return n == name })
+		case strings.HasPrefix(name, "@"):
+			if calls, err = u.groups.calls(name); err != nil {
+				return fmt.Errorf("SystemCallFilter=%w", err)
+			}
+		}
+		u.listed = slices.DeleteFunc(u.listed, func(n string) bool { return slices.Contains(calls, n) })
+		if inverted == !u.allow { // more
+			u.listed = append(u.listed, calls...)
+		}
+		if len(u.listed) > maxGroupCalls {
+			return fmt.Errorf("SystemCallFilter=%s: more than %d system calls", name, maxGroupCalls)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/profgen/profgen/gen/apparmor/aare"
 	"github.com/profgen/profgen/gen/apparmor/access"
 	"github.com/profgen/profgen/gen/apparmor/syntax"
 	"github.com/profgen/profgen/gen/seccomp"
@@ -26,7 +27,7 @@ func (r *reporter) appArmor(a, b Side) error {
 	r.files(before, after)
 	r.axis(ArmorRules, slices.Concat(
 		sets(before.capabilities(), after.capabilities()),
-		allowed(before.allow, after.allow), refused(before.deny, after.deny),
+		allowed(before.allow, after.allow), refused(before, after),
 		includes(before.unread, after.unread)))
 	r.axis(Mode, modes(before, after))
 	return nil
@@ -43,6 +44,7 @@ type armor struct {
 	denyCaps bool     // all
 	unread   []string // includes that were not there to be read
 	flags    []string
+	name     string
 }
 
 // statement is a rule on something else than files and capabilities.
@@ -76,7 +78,7 @@ func (r *reporter) armorOf(s Side) (*armor, error) {
 	}
 	for _, n := range s.AppArmor.Body.Nodes {
 		if p, ok := n.Item.(syntax.Profile); ok {
-			out.flags = p.Flags
+			out.flags, out.name = p.Flags, aare.Unquote(p.Name)
 			if err := out.collect(p.Body, "", lookup, 0); err != nil {
 				return nil, fmt.Errorf("%s: AppArmor: %w", s.Name, err)
 			}
@@ -111,7 +113,13 @@ func (a *armor) collect(b syntax.Body, outer string, lookup access.Includes, dep
 		case syntax.Capability:
 			a.capability(i, either(i.Access, outer))
 		case syntax.Rule:
-			a.add(either(i.Qualifiers.Access, outer), statementOf(i))
+			s := statementOf(i)
+			for c, cond := range s.conds {
+				if cond == "peer="+a.name {
+					s.conds[c] = ownPeer
+				}
+			}
+			a.add(either(i.Qualifiers.Access, outer), s)
 		case syntax.ChangeProfile:
 			a.add(either(i.Access, outer), statement{kind: "change_profile", object: i.Exec, target: i.Target})
 		case syntax.All:
@@ -154,6 +162,10 @@ func (a *armor) capabilities() []string {
 	}
 	return out
 }
+
+// ownPeer is the condition that the other side is confined alike. Each profile
+// spells it with its own name.
+const ownPeer = "peer=the profile's own"
 
 func (a *armor) add(access string, s statement) {
 	if access == "deny" {
@@ -245,26 +257,51 @@ func left(all, others []statement) []statement {
 	return out
 }
 
+// suffered are accesses of others to who is confined: they give that nothing, and
+// the others take rules of their own.
+var suffered = map[string][]string{"signal": {"receive"}, "ptrace": {"readby", "tracedby"}}
+
+// isSuffered reports whether a statement is about nothing but such accesses.
+func (s statement) isSuffered() bool {
+	return len(s.access) > 0 && !slices.ContainsFunc(s.access, func(a string) bool { return !slices.Contains(suffered[s.kind], a) })
+}
+
 func allowed(a, b []statement) []Change {
 	var out []Change
+	change := func(s statement, verdict seccomp.Verdict, from, to string) {
+		if s.isSuffered() {
+			verdict = seccomp.Changed
+		}
+		out = append(out, Change{Subject: s.String(), Verdict: verdict, From: from, To: to})
+	}
 	for _, s := range left(b, a) {
-		out = append(out, Change{Subject: s.String(), Verdict: seccomp.Widened, From: "refused", To: "allowed"})
+		change(s, seccomp.Widened, "refused", "allowed")
 	}
 	for _, s := range left(a, b) {
-		out = append(out, Change{Subject: s.String(), Verdict: seccomp.Narrowed, From: "allowed", To: "refused"})
+		change(s, seccomp.Narrowed, "allowed", "refused")
 	}
 	return out
 }
 
-func refused(a, b []statement) []Change {
+// refused compares what is denied. It makes a difference only where something of
+// the kind is allowed: before, of what is newly denied; after, of what no longer is.
+func refused(before, after *armor) []Change {
 	var out []Change
-	for _, s := range left(a, b) {
-		out = append(out, Change{Subject: "deny " + s.String(), Verdict: seccomp.Widened, From: "denied", To: "no longer denied"})
+	for _, s := range left(before.deny, after.deny) {
+		if after.allowsKind(s.kind) {
+			out = append(out, Change{Subject: "deny " + s.String(), Verdict: seccomp.Widened, From: "denied", To: "no longer denied"})
+		}
 	}
-	for _, s := range left(b, a) {
-		out = append(out, Change{Subject: "deny " + s.String(), Verdict: seccomp.Narrowed, From: "not denied", To: "denied"})
+	for _, s := range left(after.deny, before.deny) {
+		if before.allowsKind(s.kind) {
+			out = append(out, Change{Subject: "deny " + s.String(), Verdict: seccomp.Narrowed, From: "not denied", To: "denied"})
+		}
 	}
 	return out
+}
+
+func (a *armor) allowsKind(kind string) bool {
+	return slices.ContainsFunc(a.allow, func(s statement) bool { return s.kind == kind || s.kind == "all" || kind == "all" })
 }
 
 // includes compares what was not there to be read, which can only allow more.

@@ -84,6 +84,8 @@ func canonicalFact(f Fact) Fact {
 	case Mount:
 		f.Flags = slices.Compact(slices.Sorted(slices.Values(f.Flags))) // nil for none
 		return f
+	case Privileged:
+		return f.canonical()
 	}
 	return f
 }

@@ -42,6 +42,8 @@ type line struct {
 	Ptrace     *Ptrace     `json:"ptrace,omitempty"`
 	Mount      *Mount      `json:"mount,omitempty"`
 	Resource   *Resource   `json:"resource,omitempty"`
+	Privileged *Privileged `json:"privileged,omitempty"`
+	Identity   *Identity   `json:"identity,omitempty"`
 	Witness    *Witness    `json:"witness,omitempty"`
 	Gap        *Gap        `json:"gap,omitempty"`
 	End        *end        `json:"end,omitempty"`
@@ -120,6 +122,10 @@ func factLine(f Fact) line {
 		return line{Mount: &f}
 	case Resource:
 		return line{Resource: &f}
+	case Privileged:
+		return line{Privileged: &f}
+	case Identity:
+		return line{Identity: &f}
 	}
 	return line{} // the set of facts is closed: the test of every kind fails first
 }
@@ -268,6 +274,10 @@ func (l line) fact() Fact {
 		return *l.Ptrace
 	case l.Mount != nil:
 		return *l.Mount
+	case l.Privileged != nil:
+		return *l.Privileged
+	case l.Identity != nil:
+		return *l.Identity
 	}
 	return *l.Resource
 }
@@ -278,7 +288,7 @@ func (l line) kinds() int {
 	for _, set := range []bool{
 		l.Header != nil, l.Subject != nil, l.Source != nil, l.Run != nil, l.Syscall != nil,
 		l.Capability != nil, l.Socket != nil, l.File != nil, l.Executed != nil,
-		l.Signal != nil, l.Ptrace != nil, l.Mount != nil, l.Resource != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
+		l.Signal != nil, l.Ptrace != nil, l.Mount != nil, l.Resource != nil, l.Privileged != nil, l.Identity != nil, l.Witness != nil, l.Gap != nil, l.End != nil,
 	} {
 		if set {
 			n++

@@ -44,6 +44,8 @@ func every() evidence.Set {
 			evidence.Ptrace{Access: "read", Peer: evidence.Outside, Phase: evidence.Serve, Basis: evidence.Observed},
 			evidence.Mount{Op: "mount", FSType: "tmpfs", Source: "/dev/sda", Target: "/mnt", Flags: []string{"nosuid", "ro"}, Phase: evidence.Start, Basis: evidence.Observed},
 			evidence.Resource{Kind: evidence.Pids, Value: 12, Phase: evidence.Serve, Basis: evidence.Observed},
+			evidence.Identity{UID: 999, GID: 998, Phase: evidence.Serve, Basis: evidence.Observed},
+			evidence.Privileged{Path: "/usr/bin/ping", SetUID: true, SetGID: true, UID: 1, GID: 2, Permitted: []string{"CAP_NET_RAW"}, Effective: true},
 		},
 		Witnesses: []evidence.Witness{
 			{
@@ -57,9 +59,10 @@ func every() evidence.Set {
 			{Kind: evidence.UnresolvedDlopen, Where: "usr/bin/web+0x1", Detail: "a name that is computed: all of usr/lib/web was taken", Syscall: "openat", Covered: true},
 		},
 	}
+	seen := s.Facts[:len(s.Facts)-1] // the last is no run's
 	s.Runs = []evidence.Run{
-		{ID: "sha256:" + strings.Repeat("1", 64), Nth: 1, Facts: s.Facts},
-		{ID: "sha256:" + strings.Repeat("2", 64), Nth: 3, Facts: s.Facts[1:]},
+		{ID: "sha256:" + strings.Repeat("1", 64), Nth: 1, Facts: seen},
+		{ID: "sha256:" + strings.Repeat("2", 64), Nth: 3, Facts: seen[1:]},
 	}
 	return s
 }
@@ -133,7 +136,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"family"`, `"flavour"`, "written by a newer profgen"},
 		{`{"gap"`, `{"quota"`, "written by a newer profgen"},
 		{`{"evidence":{"version":1}}` + "\n", "", "the first line"},
-		{`{"lines":18}}`, `{"lines":6}}`, "counts 6 lines, there are 18"},
+		{`{"lines":20}}`, `{"lines":6}}`, "counts 6 lines, there are 20"},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{`, "want a system call or a capability"},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"sokcet",`, `no system call "sokcet"`},
 		{`{"witness":{"syscall":"socket",`, `{"witness":{"syscall":"socket","capability":"CAP_CHOWN",`, "not both"},
@@ -144,7 +147,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"basis":"reachable","program"`, `"basis":"felt","program"`, `basis "felt"`},
 		{`"syscall":"openat"`, `"syscall":"opanet"`, `no kernel has system call "opanet"`},
 		{`"count":3`, `"covered":true`, "only those of static analysis"},
-		{`{"lines":18}}`, `{"lines":18}}` + "\n{}", "text after the end line"},
+		{`{"lines":20}}`, `{"lines":20}}` + "\n{}", "text after the end line"},
 		{`{"gap":`, `{"socket":{"family":1,"type":1,"phase":"start","basis":"observed"},"gap":`, "2 kinds on one line"},
 		{`{"gap":`, "{}\n" + `{"gap":`, "0 kinds on one line"},
 		{`{"gap":`, "{}{}\n" + `{"gap":`, "more than one value"},

@@ -50,7 +50,7 @@ func (r random) path() evidence.Path {
 }
 
 func (r random) fact() evidence.Fact {
-	switch r.IntN(9) {
+	switch r.IntN(11) {
 	case 3:
 		return evidence.FileAccess{
 			Path: r.path(), Perms: pick(r, "r", "rw", "mx", "l"), Kind: pick(r, "", evidence.Regular), Owner: r.IntN(2) == 0,
@@ -66,6 +66,10 @@ func (r random) fact() evidence.Fact {
 		return evidence.Mount{Op: "mount", FSType: pick(r, "", "tmpfs"), Target: r.path(), Flags: pick(r, nil, []string{"ro", "bind"}, []string{"bind", "ro", "ro"}), Phase: r.phase(), Basis: r.basis()}
 	case 8:
 		return evidence.Resource{Kind: pick(r, evidence.Pids, evidence.Memory), Value: pick[uint64](r, 0, 9, 10, 1<<63), Phase: r.phase(), Basis: r.basis()}
+	case 10:
+		return evidence.Identity{UID: pick[uint32](r, 0, 9, 10), GID: pick[uint32](r, 9, 10), Phase: r.phase(), Basis: r.basis()}
+	case 9:
+		return evidence.Privileged{Path: r.path(), SetUID: r.IntN(2) == 0, SetGID: true, UID: pick[uint32](r, 0, 9, 10), Permitted: pick(r, nil, []string{}, []string{"CAP_KILL", "CAP_CHOWN", "CAP_KILL"}), Effective: r.IntN(2) == 0}
 	case 0:
 		return evidence.Capability{
 			Cap: pick(r, "CAP_CHOWN", "CAP_KILL"), Arch: pick(r, abi.Arches()...), Syscall: pick(r, "", "kill"),

@@ -12,6 +12,7 @@ const (
 	UnseenStart    GapKind = "unseen-start"    // attached to a workload that already ran
 	UnseenCaps     GapKind = "unseen-caps"     // capability checks cannot be seen on that kernel
 	UnseenFiles    GapKind = "unseen-files"    // uses of files were not looked at
+	UnseenSockets  GapKind = "unseen-sockets"  // that sockets were made was seen, not which
 	Refused        GapKind = "refused"         // a filter already in force refused it; what would follow is unknown
 	Interrupted    GapKind = "interrupted"     // being recorded, a call may have failed with EINTR that otherwise would not
 	Hidden         GapKind = "hidden"          // work that the kernel does for the workload without its making calls: io_uring
@@ -73,7 +74,7 @@ func (g Gap) String() string {
 // text and foreign code are warned of: a recording shows what they need.
 func (g Gap) Incomplete() bool {
 	switch g.Kind {
-	case UnseenCaps, UnseenFiles, Refused, Interrupted, Hidden, Killed, UnresolvedArgument, UnresolvedDlopen, UnresolvedExec, Interpreter, ForeignABI:
+	case UnseenCaps, UnseenFiles, UnseenSockets, Refused, Interrupted, Hidden, Killed, UnresolvedArgument, UnresolvedDlopen, UnresolvedExec, Interpreter, ForeignABI:
 		return false
 	case UnresolvedSyscall, Unreadable:
 		return !g.Covered

@@ -68,7 +68,7 @@ func (f Capability) validate() error {
 func (f Socket) validate() error { return validate(f.Phase, f.Basis) }
 
 func (g Gap) validate() error {
-	kinds := []GapKind{Lost, UnknownSyscall, Unfinished, UnseenStart, UnseenCaps, UnseenFiles, Refused, Interrupted, Hidden, Killed, Unchecked}
+	kinds := []GapKind{Lost, UnknownSyscall, Unfinished, UnseenStart, UnseenCaps, UnseenFiles, UnseenSockets, Refused, Interrupted, Hidden, Killed, Unchecked}
 	if !slices.Contains(kinds, g.Kind) && !g.Kind.Static() {
 		return fmt.Errorf("gap %q: unknown kind", g.Kind)
 	}

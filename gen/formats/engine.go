@@ -38,7 +38,7 @@ func (d *document) flags(docker bool) ([]string, error) {
 
 // renderDocker leaves CAP_NET_BIND_SERVICE out: in a network namespace of its
 // own docker sets net.ipv4.ip_unprivileged_port_start to 0 (moby,
-// daemon/oci_linux.go, since 20.10).
+// daemon/oci_linux.go, since 20.10). Not so if a program is not run without it.
 func renderDocker(d *document) error {
 	d.dropBind()
 	d.warnNonRoot()
@@ -54,7 +54,7 @@ func renderDocker(d *document) error {
 
 func (d *document) dropBind() {
 	const bind = "CAP_NET_BIND_SERVICE"
-	if slices.Contains(d.Plan.Capabilities, bind) {
+	if slices.Contains(d.Plan.Capabilities, bind) && !slices.Contains(d.Plan.ToExec, bind) {
 		d.Plan.Capabilities = slices.DeleteFunc(slices.Clone(d.Plan.Capabilities), func(c string) bool { return c == bind })
 		d.warn("net-bind-service", "%s is left out, since docker lets everybody bind every port of a network of the container's own: --network=host takes --cap-add=NET_BIND_SERVICE", bind)
 	}

@@ -87,12 +87,12 @@ func (p Plan) validate() error {
 	if !profileName.MatchString(p.Profile) || slices.Contains([]string{"unconfined", "builtin", "default"}, p.Profile) {
 		return fmt.Errorf("profile %q: want a letter, then at most 63 of [a-z0-9._-], and no engine's keyword", p.Profile)
 	}
-	for _, n := range []int{len(p.Capabilities), len(p.Sockets), len(p.Listens), len(p.Tmpfs), len(p.Volumes), len(p.Devices), len(p.Warnings)} {
+	for _, n := range []int{len(p.Capabilities), len(p.Sockets), len(p.Listens), len(p.Tmpfs), len(p.Volumes), len(p.Devices), len(p.ToExec), len(p.Warnings)} {
 		if n > maxEntries {
 			return fmt.Errorf("a list of %d entries: want at most %d", n, maxEntries)
 		}
 	}
-	for _, c := range p.Capabilities {
+	for _, c := range slices.Concat(p.Capabilities, p.ToExec) {
 		if _, ok := abi.CapabilityNumber(c); !ok {
 			return fmt.Errorf("capability %q: no kernel has it", c)
 		}

@@ -19,7 +19,7 @@ func (l *linter) reviewAppArmor() error {
 		if !ok {
 			continue
 		}
-		a := &armorLinter{linter: l, profile: p}
+		a := &armorLinter{linter: l, profile: p, line: n.Line}
 		a.collect(p.Body, syntax.Qualifiers{}, 0)
 		a.flags()
 		a.name()
@@ -35,13 +35,21 @@ func (l *linter) reviewAppArmor() error {
 type armorLinter struct {
 	*linter
 	profile syntax.Profile
-	allowed []syntax.Item // rules that allow, blocks opened
-	denied  []syntax.Item
+	line    int      // of the profile
+	allowed []placed // rules that allow, blocks opened
+	denied  []placed
 	follows bool // it includes what is not looked at
 }
 
-func (a *armorLinter) addArmor(r findings.Rule, format string, args ...any) {
-	at := findings.Location{File: a.in.AppArmorName, In: "profile " + aare.Unquote(a.profile.Name)}
+// placed is a rule, and its line.
+type placed struct {
+	syntax.Item
+	line int
+}
+
+// addArmor adds a finding about what begins on that line.
+func (a *armorLinter) addArmor(line int, r findings.Rule, format string, args ...any) {
+	at := findings.Location{File: a.in.AppArmorName, Line: line, In: "profile " + aare.Unquote(a.profile.Name)}
 	a.found = append(a.found, r.Of(at, format, args...))
 }
 
@@ -53,14 +61,14 @@ func (a *armorLinter) collect(b syntax.Body, outer syntax.Qualifiers, depth int)
 	if depth > maxNested {
 		return
 	}
-	add := func(q syntax.Qualifiers, i syntax.Item) {
-		if q.Access == "deny" || q.Access == "" && outer.Access == "deny" {
-			a.denied = append(a.denied, i)
-		} else {
-			a.allowed = append(a.allowed, i)
-		}
-	}
 	for _, n := range b.Nodes {
+		add := func(q syntax.Qualifiers, i syntax.Item) {
+			into := &a.allowed
+			if q.Access == "deny" || q.Access == "" && outer.Access == "deny" {
+				into = &a.denied
+			}
+			*into = append(*into, placed{i, n.Line})
+		}
 		switch i := n.Item.(type) {
 		case syntax.Block:
 			a.collect(i.Body, i.Qualifiers, depth+1)
@@ -84,15 +92,15 @@ func (a *armorLinter) flags() {
 	has := func(flag string) bool { return slices.Contains(a.profile.Flags, flag) }
 	switch {
 	case has("unconfined"), has("default_allow"):
-		a.addArmor(armorUnconfined, "flags %s", strings.Join(a.profile.Flags, ", "))
+		a.addArmor(a.line, armorUnconfined, "flags %s", strings.Join(a.profile.Flags, ", "))
 	case has("complain"):
-		a.addArmor(armorComplain, "flag complain")
+		a.addArmor(a.line, armorComplain, "flag complain")
 		if len(a.denied) > 0 {
-			a.addArmor(complainDeny, "%d deny rules in complain mode", len(a.denied))
+			a.addArmor(a.line, complainDeny, "%d deny rules in complain mode", len(a.denied))
 		}
 	}
 	if !has("attach_disconnected") {
-		a.addArmor(armorDisconnect, "flag attach_disconnected is missing")
+		a.addArmor(a.line, armorDisconnect, "flag attach_disconnected is missing")
 	}
 }
 
@@ -100,35 +108,35 @@ var goodName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
 
 func (a *armorLinter) name() {
 	if name := aare.Unquote(a.profile.Name); !goodName.MatchString(name) {
-		a.addArmor(armorName, "the name %q", name)
+		a.addArmor(a.line, armorName, "the name %q", name)
 	}
 }
 
 // statements looks at what is not about files.
 func (a *armorLinter) statements() {
 	signals := a.follows
-	for _, i := range a.allowed {
-		switch i := i.(type) {
+	for _, p := range a.allowed {
+		switch i := p.Item.(type) {
 		case syntax.All:
-			a.addArmor(armorUnconfined, "the rule all")
+			a.addArmor(p.line, armorUnconfined, "the rule all")
 			signals = true
 		case syntax.Capability:
 			for _, name := range i.Names {
 				if why, ok := powerful["CAP_"+strings.ToUpper(name)]; ok {
-					a.addArmor(armorCapability, "capability %s: %s", name, why)
+					a.addArmor(p.line, armorCapability, "capability %s: %s", name, why)
 				}
 			}
 		case syntax.ChangeProfile:
 			if target := aare.Unquote(i.Target); target == "" || strings.Contains(target, "*") || target == "unconfined" {
-				a.addArmor(armorChange, "change_profile to %s", orAny(target))
+				a.addArmor(p.line, armorChange, "change_profile to %s", orAny(target))
 			}
 		case syntax.Rule:
 			signals = signals || a.receives(i)
-			a.rule(i)
+			a.rule(i, p.line)
 		}
 	}
 	if !signals {
-		a.addArmor(armorSignal, "no rule lets signals of the runtime in")
+		a.addArmor(a.line, armorSignal, "no rule lets signals of the runtime in")
 	}
 }
 
@@ -157,19 +165,19 @@ func (a *armorLinter) receives(r syntax.Rule) bool {
 	return true
 }
 
-func (a *armorLinter) rule(r syntax.Rule) {
+func (a *armorLinter) rule(r syntax.Rule, line int) {
 	denied := func(kind string) bool {
-		return slices.ContainsFunc(a.denied, func(i syntax.Item) bool {
-			d, ok := i.(syntax.Rule)
+		return slices.ContainsFunc(a.denied, func(i placed) bool {
+			d, ok := i.Item.(syntax.Rule)
 			return ok && d.Kind == kind && len(d.Conds) == 0 && d.Object == ""
 		})
 	}
 	peer := slices.ContainsFunc(r.Conds, func(c syntax.Condition) bool { return c.Key == "peer" })
 	switch {
 	case (r.Kind == "mount" || r.Kind == "remount" || r.Kind == "pivot_root") && !denied(r.Kind):
-		a.addArmor(armorMount, "%s is allowed", r.Kind)
+		a.addArmor(line, armorMount, "%s is allowed", r.Kind)
 	case r.Kind == "ptrace" && !peer && !denied("ptrace"):
-		a.addArmor(armorPtrace, "ptrace without a peer")
+		a.addArmor(line, armorPtrace, "ptrace without a peer")
 	}
 }
 
@@ -185,13 +193,13 @@ var kernelFiles = []struct{ path, perms string }{
 // files looks at what is allowed of files.
 func (a *armorLinter) files() error {
 	for _, i := range a.allowed {
-		f, ok := i.(syntax.FileRule)
+		f, ok := i.Item.(syntax.FileRule)
 		switch {
 		case !ok:
 		case strings.ContainsAny(f.Perms, "uU"):
-			a.addArmor(armorExec, "%s %s", f.Path, f.Perms)
+			a.addArmor(i.line, armorExec, "%s %s", f.Path, f.Perms)
 		case strings.ContainsAny(f.Perms, "pPcC"):
-			a.addArmor(armorTransition, "%s %s", f.Path, f.Perms)
+			a.addArmor(i.line, armorTransition, "%s %s", f.Path, f.Perms)
 		}
 	}
 	name := aare.Unquote(a.profile.Name)
@@ -207,7 +215,7 @@ func (a *armorLinter) files() error {
 		}
 	}
 	if len(open) > 0 {
-		a.addArmor(armorKernel, "%s", strings.Join(open, ", "))
+		a.addArmor(a.line, armorKernel, "%s", strings.Join(open, ", "))
 	}
 	return nil
 }

@@ -83,6 +83,38 @@ func rulesOf(all []findings.Finding) []string {
 	return slices.Compact(out)
 }
 
+// A finding is where its rule begins, however it is laid out; one about the whole
+// is where the profile begins.
+func TestAppArmorLines(t *testing.T) {
+	const profile = `# A comment.
+abi <abi/3.0>,
+
+profile web {
+  deny /etc/shadow rw, mount,
+
+  # Anything.
+  /usr/bin/*
+    Ux,
+  deny {
+    /x r,
+  }
+  profile child flags=(attach_disconnected) {
+    signal, ptrace,
+  }
+}
+profile app flags=(attach_disconnected) { signal, }
+profile a:b flags=(attach_disconnected) { signal, change_profile, }
+`
+	var got []string
+	for _, f := range review(t, lint.Input{}, "x.apparmor", []byte(profile)) {
+		got = append(got, fmt.Sprintf("%d %s", f.Location.Line, f.Rule))
+	}
+	want := []string{"4 apparmor-attach-disconnected", "4 apparmor-signal", "5 apparmor-mount", "8 apparmor-exec-unconfined", "18 apparmor-change-profile", "18 apparmor-name"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestCapabilities(t *testing.T) {
 	out, err := lint.Review(lint.Input{Name: "dir", Capabilities: []string{"CAP_CHOWN", "CAP_LEASE", "CAP_SYS_ADMIN"}})
 	if want := []string{"capability-powerful", "capability-wider-than-default"}; err != nil || !slices.Equal(rulesOf(out), want) {

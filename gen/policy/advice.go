@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -32,9 +34,67 @@ func (d *decider) adviseUser() {
 	}
 	own := slices.DeleteFunc(slices.Clone(caps), func(c string) bool { return c == "CAP_NET_BIND_SERVICE" })
 	startOnly := len(own) > 0 && !slices.ContainsFunc(own, func(c string) bool { return !slices.Contains(becoming, c) || !d.onlyAtStart(c) })
-	if startOnly {
+	switch id, fixed := Becomes(d.set); {
+	case !startOnly:
+	case fixed:
+		d.adviseFixed(own, id)
+	default:
 		d.advise("become-user", "%s serve only to give files to a user and become it: started as that user, with folders that are its own, the workload needs none of them; record it with --user UID:GID to see", strings.Join(own, " "))
 	}
+}
+
+// Becomes is the one user and group that all of the workload was when it was asked
+// to end, as an [evidence.Identity] without phase and basis; false if there are
+// several, or nobody looked, or it is root. set has to be normalized.
+func Becomes(set evidence.Set) (evidence.Identity, bool) {
+	var all []evidence.Identity
+	for _, f := range set.Facts {
+		if f, ok := f.(evidence.Identity); ok {
+			f.Phase, f.Basis = "", ""
+			all = append(all, f)
+		}
+	}
+	all = slices.Compact(all) // facts are in order
+	if len(all) != 1 || all[0].UID == 0 {
+		return evidence.Identity{}, false
+	}
+	return all[0], true
+}
+
+// adviseFixed says as whom to start what only begins as root, and what of it has
+// to be that user's then.
+func (d *decider) adviseFixed(own []string, id evidence.Identity) {
+	user := fmt.Sprintf("%d:%d", id.UID, id.GID)
+	before := ""
+	if folders := d.writtenMounts(); len(folders) > 0 {
+		before = fmt.Sprintf(", with what is mounted at %s owned by %s beforehand", listFew(folders), user)
+	}
+	d.decide("--user="+user, false, "it is not given, for the workload was recorded as root; but it serves only to become that user")
+	d.advise("become-user", "%s serve only to give files to %s and become it: started with --user=%s%s, the workload needs none of them; record it with --user %s to prove that", strings.Join(own, " "), user, user, before, user)
+}
+
+// writtenMounts are folders in which the workload writes on mounts of the user's:
+// those that no other of them is above.
+func (d *decider) writtenMounts() []string {
+	var out []string
+	for _, f := range d.set.Facts {
+		f, ok := f.(evidence.FileAccess)
+		if !ok || !strings.ContainsAny(f.Perms, "wal") || f.Errno != "" || f.Phase == evidence.Runtime || f.Basis == evidence.Reachable ||
+			f.Origin != evidence.FromMount && !f.Mounted {
+			continue
+		}
+		folder := path.Dir(string(f.Path))
+		kernels := slices.ContainsFunc([]string{"/dev", "/proc", "/sys", "/etc", "/run/secrets"}, func(at string) bool { return within(folder, at) })
+		if !kernels && !slices.ContainsFunc(out, func(above string) bool { return within(folder, above) }) {
+			out = slices.DeleteFunc(out, func(below string) bool { return within(below, folder) })
+			out = append(out, folder)
+		}
+	}
+	slices.Sort(out)
+	for i := range out {
+		out[i] = evidence.Path(out[i]).String()
+	}
+	return out
 }
 
 // onlyAtStart reports whether the capability was observed, and only before the
@@ -82,7 +142,7 @@ func (d *decider) warnOutside() {
 				d.adviseOnce("outside-processes", "the workload was seen to look into processes that are not its own: in a process namespace of its own they are not there")
 			}
 		case evidence.FileAccess:
-			if slices.Contains(engineSockets, string(f.Path)) && f.Phase != evidence.Runtime {
+			if slices.Contains(engineSockets, string(f.Path)) && f.Phase != evidence.Runtime && f.Basis != evidence.Reachable {
 				d.adviseOnce("engine-socket", "the workload was seen to use %s: whoever can talk to an engine is root on the host", f.Path)
 			}
 		}

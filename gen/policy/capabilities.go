@@ -76,6 +76,9 @@ func (d *decider) decideCapabilities() {
 		addAll(need, d.unseen, "capability checks could not be seen")
 	}
 	addAll(need, d.opt.Keep, "kept by option")
+	for c, why := range d.execNeeds() {
+		addAll(need, []string{c}, why)
+	}
 	d.addReachable(need, reachable)
 	for _, c := range slices.Sorted(maps.Keys(need)) {
 		if d.denied(c) {

@@ -38,7 +38,8 @@ type Options struct {
 }
 
 // Decide turns evidence into a policy. Allowed is what was observed or declared
-// and, unless the options are tight, what is reachable. A tight policy never
+// and, unless the options are tight, what is reachable; but of files, of which
+// static analysis finds part only, what was observed. A tight policy never
 // allows what one of the same evidence that is not tight refuses.
 //
 // It is an error if the evidence holds no system call of the workload itself,
@@ -71,6 +72,7 @@ func Decide(set evidence.Set, opt Options) (Policy, error) {
 	d.decideFiles(uses)
 	d.decideProcesses()
 	d.decideMounts()
+	d.decideNewer()
 	d.decideRun()
 	d.decideRoot(uses)
 	d.compareBases()
@@ -231,8 +233,9 @@ func (d *decider) warnGaps() {
 		case g.Kind == evidence.UnseenCaps:
 			d.warn("capabilities-unseen", "%s: allowed %s without evidence", g.Detail, listOrNone(d.unseen))
 		case g.Kind == evidence.UnseenFiles: // see decideFiles
-		case g.Kind == evidence.Hidden:
-			d.warn("hidden", "%s", g.Detail)
+		case g.Kind == evidence.UnseenSockets: // see decideNetwork
+		case g.Kind == evidence.Hidden, g.Kind == evidence.Interrupted, g.Kind == evidence.Killed:
+			d.warn(string(g.Kind), "%s", g.Detail)
 		default:
 			d.warn("refused-before", "%s", g.Detail)
 		}

@@ -38,6 +38,10 @@ type Files struct {
 	// Confined says that Rules are all that it may use. If not, it may use any.
 	Confined bool
 	Rules    []FileRule
+	// Found is what static analysis found where nothing was recorded: what programs
+	// are made of, and the files that they name. It is part of what the workload
+	// uses, too little to confine it to, and says what need not be logged.
+	Found []FileRule `json:",omitempty"`
 }
 
 // maxFileRules is how many there can be. Nobody reviews more, and it takes
@@ -68,6 +72,30 @@ var needsNoRule = []string{"EACCES", "EPERM", "EROFS"}
 // refuses without a profile too.
 func NeedsNoRule(f evidence.FileAccess) bool { return slices.Contains(needsNoRule, f.Errno) }
 
+// FailsAnyway reports whether a use that a profile refused is known to come to
+// nothing by itself. AppArmor is often asked first, and the reason found later: by
+// the driver of a device, or by the file in /proc that may not be opened. No rule is
+// made for such a use, and it makes no difference to the workload who refuses it.
+func FailsAnyway(known evidence.Set, refused evidence.FileAccess) bool {
+	left := refused.Perms
+	for _, f := range known.Facts {
+		f, ok := f.(evidence.FileAccess)
+		if !ok || f.Path != refused.Path || f.Owner != refused.Owner || f.Phase == evidence.Runtime {
+			continue
+		}
+		if !NeedsNoRule(f) && strings.ContainsAny(f.Perms, refused.Perms) {
+			return false
+		}
+		for _, r := range f.Perms {
+			left = strings.ReplaceAll(left, string(r), "")
+		}
+		if strings.Contains(f.Perms, "w") {
+			left = strings.ReplaceAll(left, "a", "")
+		}
+	}
+	return left == "" && refused.Perms != ""
+}
+
 // Names reports whether a rule with a pattern stands for a path because of
 // another one: a workload that reads the memory of its own processes has asked
 // for /proc/1/mem.
@@ -80,6 +108,9 @@ func (f Files) Names(path string) bool {
 func (d *decider) decideFiles(uses []evidence.FileAccess) {
 	if hides := d.hidesFiles(); len(uses) == 0 || hides != "" {
 		d.unconfined(hides)
+		if len(uses) == 0 && hides == "" {
+			d.findFiles()
+		}
 		return
 	}
 	rules, decided := map[string]FileRule{}, len(d.policy.Decisions)
@@ -111,6 +142,33 @@ func (d *decider) decideFiles(uses []evidence.FileAccess) {
 	}
 }
 
+// findFiles lists the files that static analysis found. What only names a file by
+// which one gets out of a container is not taken for a use of it.
+func (d *decider) findFiles() {
+	rules := map[string]FileRule{}
+	names := newNamer(nil)
+	for _, f := range d.set.Facts {
+		f, ok := f.(evidence.FileAccess)
+		if ok && f.Basis == evidence.Reachable && !isSensitive(string(f.Path)) {
+			addRule(rules, names, f)
+		}
+	}
+	if len(rules) == 0 || len(rules) > maxFileRules {
+		return
+	}
+	for p, perms := range declared {
+		addRule(rules, names, evidence.FileAccess{Path: evidence.Path(p), Perms: perms, Origin: evidence.FromMount, Basis: evidence.Declared})
+	}
+	for _, key := range slices.Sorted(maps.Keys(rules)) {
+		d.policy.Files.Found = append(d.policy.Files.Found, rules[key])
+	}
+	d.warn("files-partial", "static analysis found %d files that the programs are made of or name, which is not all that they use: the AppArmor profile confines none; one made with --complain lets the kernel log what is used beside them", len(rules)-len(declared))
+}
+
+func isSensitive(name string) bool {
+	return slices.ContainsFunc(sensitive, func(s string) bool { return name == s || strings.HasSuffix(s, "/") && strings.HasPrefix(name, s) })
+}
+
 // unconfined says why files are not confined.
 func (d *decider) unconfined(why string) {
 	if why != "" {
@@ -124,7 +182,7 @@ func (d *decider) fileUses() []evidence.FileAccess {
 	for _, f := range d.set.Facts {
 		f, ok := f.(evidence.FileAccess)
 		switch {
-		case !ok, f.Phase == evidence.Runtime, f.Basis == evidence.Reachable && d.opt.Tight:
+		case !ok, f.Phase == evidence.Runtime, f.Basis == evidence.Reachable: // see findFiles
 		case NeedsNoRule(f):
 			d.decide(f.Path.String(), false, "%s came to nothing by itself: %s", f.Perms, f.Errno)
 		default:
@@ -147,19 +205,28 @@ func (d *decider) hidesFiles() string {
 	return ""
 }
 
-// addFileRule takes a use into the rule for its name.
-func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
+// addRule takes a use into the rule for its name, whose key it returns.
+func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (key string) {
 	name := names.of(u)
-	key := fmt.Sprintf("%q %q", name, u.Target)
+	key = fmt.Sprintf("%q %q", name, u.Target)
 	r, old := rules[key]
 	perms := u.Perms
 	if u.Kind == evidence.UnixNode && strings.Contains(perms, "w") {
 		perms += "r" // later kernels ask for both of whoever listens or connects
 	}
+	if readsBack(u) {
+		perms += "r"
+	}
 	r.Owner = u.Owner && u.Basis != evidence.Declared && (r.Owner || !old)
 	r.Name, r.Perms, r.Target = name, Union(r.Perms, perms), string(u.Target)
 	r.Origin = cmp.Or(r.Origin, u.Origin)
 	rules[key] = r
+	return key
+}
+
+// addFileRule takes a use into the rule for its name, and tells why.
+func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
+	key := addRule(rules, names, u)
 	names.seen[key] = append(names.seen[key], string(u.Path))
 	why := "the workload used it"
 	if u.Basis == evidence.Declared {
@@ -168,10 +235,20 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 	if told := u.Path.String() + " " + why + u.Perms; !names.told[told] {
 		names.told[told] = true
 		d.decide(u.Path.String(), true, "%s: %s", why, u.Perms)
+		if readsBack(u) && !strings.Contains(u.Perms, "r") {
+			d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
+		}
 	}
 	if u.Path == hugePages {
 		d.addFileRule(rules, names, evidence.FileAccess{Path: "/", Perms: "rw", Kind: evidence.Directory, Origin: evidence.FromMount, Basis: evidence.Declared})
 	}
+}
+
+// readsBack reports whether a use made a file that holds what the workload wrote:
+// a recording with a folder that is empty at its start does not show what the next
+// start reads there. It learns nothing that it has not written itself.
+func readsBack(u evidence.FileAccess) bool {
+	return u.Kind == evidence.Regular && u.Origin == evidence.FromItself && u.Errno == "" && strings.Contains(u.Perms, "w")
 }
 
 // hugePages is the kernel's own file for memory in huge pages. AppArmor's name for
@@ -191,16 +268,13 @@ func Union(a, b string) string {
 }
 
 func (d *decider) warnFile(r FileRule, seen []string) {
-	name := r.Name.String()
-	for _, s := range sensitive {
-		if name == s || strings.HasSuffix(s, "/") && strings.HasPrefix(name, s) {
-			d.warn("sensitive-file", "the workload may use %s (%s), which it was seen to use: who can, may get out of the container or at what is the host's", name, r.Perms)
-		}
+	if name := r.Name.String(); isSensitive(name) {
+		d.warn("sensitive-file", "the workload may use %s (%s), which it was seen to use: who can, may get out of the container or at what is the host's", name, r.Perms)
 	}
 	for _, p := range r.Name {
 		if p.Class != "" && p.Class != PID && r.Origin != evidence.FromImage {
 			slices.Sort(seen)
-			d.warn("file-pattern", "%s (%s) stands for %d recorded names such as %s, and allows any other of that form", name, r.Perms, len(slices.Compact(seen)), evidence.Path(seen[0]))
+			d.warn("file-pattern", "%s (%s) stands for %d recorded names such as %s, and allows any other of that form", r.Name, r.Perms, len(slices.Compact(seen)), evidence.Path(seen[0]))
 			return
 		}
 	}

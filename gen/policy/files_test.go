@@ -62,14 +62,14 @@ func TestFileRules(t *testing.T) {
 		{"root", []evidence.Fact{used("/", "r", directory)}, []string{"owner / r"}},
 		{"refused anyway", []evidence.Fact{used("/a", "r"), used("/b", "r", failed("EACCES")), used("/c", "w", failed("EROFS")), used("/d", "w", failed("EXDEV"))}, []string{"owner /a r", "owner /d w"}},
 		{"an image's names are literal", []evidence.Fact{used("/a-1.2/123456789/9f86d081884c7d659a2feaa0c55ad015", "r")}, []string{"owner /a-1.2/123456789/9f86d081884c7d659a2feaa0c55ad015 r"}},
-		{"number that stands apart", []evidence.Fact{used("/a/temp-1.rdb", "w", made)}, []string{"owner /a/temp-<digits>.rdb w"}},
-		{"number within a word", []evidence.Fact{used("/a/utf8", "w", made)}, []string{"owner /a/utf8 w"}},
-		{"numbers within a word", []evidence.Fact{used("/a/job1", "w", made), used("/a/job2", "w", made)}, []string{"owner /a/job<digits> w"}},
-		{"digest", []evidence.Fact{used("/a/9f86d081884c7d659a2feaa0c55ad015", "w", made)}, []string{"owner /a/<hex> w"}},
-		{"mkstemp", []evidence.Fact{used("/a/tmp.a8Kj2Q", "w", made)}, []string{"owner /a/tmp.<random> w"}},
-		{"words are no accidents", []evidence.Fact{used("/a/access.README", "w", made), used("/a/nginx.config", "w", made), used("/a/Makefile", "w", made)}, []string{"owner /a/Makefile w", "owner /a/access.README w", "owner /a/nginx.config w"}},
-		{"only what was made is made up", []evidence.Fact{used("/a/job-1", "w", directory), used("/a/job-1/part-1", "w", made)}, []string{"owner /a/job-1/ w", "owner /a/job-1/part-<digits> w"}},
-		{"below a folder that was made", []evidence.Fact{used("/a/job-1", "w", directory, made), used("/a/job-1/x", "w", made)}, []string{"owner /a/job-<digits>/ w", "owner /a/job-<digits>/x w"}},
+		{"number that stands apart", []evidence.Fact{used("/a/temp-1.rdb", "w", made)}, []string{"owner /a/temp-<digits>.rdb rw"}},
+		{"number within a word", []evidence.Fact{used("/a/utf8", "w", made)}, []string{"owner /a/utf8 rw"}},
+		{"numbers within a word", []evidence.Fact{used("/a/job1", "w", made), used("/a/job2", "w", made)}, []string{"owner /a/job<digits> rw"}},
+		{"digest", []evidence.Fact{used("/a/9f86d081884c7d659a2feaa0c55ad015", "w", made)}, []string{"owner /a/<hex> rw"}},
+		{"mkstemp", []evidence.Fact{used("/a/tmp.a8Kj2Q", "w", made)}, []string{"owner /a/tmp.<random> rw"}},
+		{"words are no accidents", []evidence.Fact{used("/a/access.README", "w", made), used("/a/nginx.config", "w", made), used("/a/Makefile", "w", made)}, []string{"owner /a/Makefile rw", "owner /a/access.README rw", "owner /a/nginx.config rw"}},
+		{"only what was made is made up", []evidence.Fact{used("/a/job-1", "w", directory), used("/a/job-1/part-1", "w", made)}, []string{"owner /a/job-1/ w", "owner /a/job-1/part-<digits> rw"}},
+		{"below a folder that was made", []evidence.Fact{used("/a/job-1", "w", directory, made), used("/a/job-1/x", "w", made)}, []string{"owner /a/job-<digits>/ w", "owner /a/job-<digits>/x rw"}},
 		{"processes", []evidence.Fact{used("/proc/self/maps", "r"), used("/proc/7/stat", "r"), used("/proc/7/task/8/comm", "r"), used("/proc/sys/x", "r")}, []string{"owner /proc/<pid>/maps r", "owner /proc/<pid>/stat r", "owner /proc/<pid>/task/<pid>/comm r", "owner /proc/sys/x r"}},
 	}
 	for _, tt := range tests {
@@ -191,6 +191,75 @@ func TestNamesMatch(t *testing.T) {
 	} {
 		if matches(name) {
 			t.Errorf("a rule for %q", name)
+		}
+	}
+}
+
+// What failed by itself when it was recorded may fail for another reason, as long as
+// there is no such use that did not.
+func TestFailsAnyway(t *testing.T) {
+	failed := func(errno string) func(*evidence.FileAccess) {
+		return func(f *evidence.FileAccess) { f.Errno = errno }
+	}
+	set := evidence.Set{Facts: []evidence.Fact{
+		used("/dev/kmsg", "rw", failed("EPERM")),
+		used("/dev/mem", "w", failed("EPERM")), used("/dev/mem", "r"),
+		used("/dev/tty", "rw", failed("ENXIO")),
+		used("/dev/mixed", "rw", failed("EACCES")), used("/dev/mixed", "w"),
+	}}
+	for _, tt := range []struct {
+		refused evidence.FileAccess
+		want    bool
+	}{
+		{used("/dev/kmsg", "rw"), true},
+		{used("/dev/kmsg", "r"), true},
+		{used("/dev/kmsg", "a"), true},
+		{used("/dev/kmsg", "rwk"), false},
+		{used("/dev/kmsg", "rw", another), false},
+		{used("/dev/mem", "w"), true},
+		{used("/dev/mem", "r"), false},
+		{used("/dev/mem", "rw"), false},
+		{used("/dev/mixed", "w"), false},
+		{used("/dev/tty", "rw"), false},
+		{used("/dev/null", "rw"), false},
+		{used("/dev/kmsg", ""), false},
+	} {
+		if got := policy.FailsAnyway(set, tt.refused); got != tt.want {
+			t.Errorf("%s of %s, by its owner %t: %t", tt.refused.Perms, tt.refused.Path, tt.refused.Owner, got)
+		}
+	}
+}
+
+// What static analysis found of files is told of where nothing was recorded, and
+// never a reason to allow more than a recording shows.
+func TestFoundFiles(t *testing.T) {
+	reachable := func(f *evidence.FileAccess) { f.Basis = evidence.Reachable }
+	found := []evidence.Fact{call("read"), used("/usr/bin/app", "rmx", reachable), used("/etc/shadow", "r", reachable)}
+	for _, tt := range []struct {
+		name     string
+		facts    []evidence.Fact
+		confined bool
+		found    []string
+	}{
+		{"found", found, false, []string{"owner /usr/bin/app rmx"}},
+		{"recorded", append(slices.Clone(found), used("/etc/app.conf", "r")), true, nil},
+		{"nothing", []evidence.Fact{call("read")}, false, nil},
+	} {
+		p, err := policy.Decide(evidence.Set{Facts: tt.facts}, policy.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range p.Files.Found {
+			if r.Origin != evidence.FromMount {
+				got = append(got, r.String())
+			}
+		}
+		if p.Files.Confined != tt.confined || !slices.Equal(got, tt.found) {
+			t.Errorf("%s: confined %t, found %q", tt.name, p.Files.Confined, got)
+		}
+		if slices.ContainsFunc(p.Files.Rules, func(r policy.FileRule) bool { return r.Name.String() == "/usr/bin/app" }) {
+			t.Errorf("%s: a rule for what was not seen to be used", tt.name)
 		}
 	}
 }

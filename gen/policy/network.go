@@ -27,7 +27,8 @@ var socketTypes = map[uint32]string{1: "stream", 2: "dgram", 3: "raw", 4: "rdm",
 var exposed = []string{"alg", "vsock", "packet", "bluetooth", "can", "tipc", "rds"}
 
 // decideNetwork allows the sockets that the workload opened and, unless the
-// profile is to be tight, those that its code can open.
+// profile is to be tight, those that its code can open; any, if it is not known
+// which it opened.
 func (d *decider) decideNetwork() {
 	all := map[Network]string{} // → reason
 	for _, f := range d.set.Facts {
@@ -47,6 +48,10 @@ func (d *decider) decideNetwork() {
 	}
 	if !d.opt.Tight {
 		d.addUnresolvedSockets(all)
+	}
+	if i := slices.IndexFunc(d.set.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.UnseenSockets }); i >= 0 {
+		all[Network{}] = d.set.Gaps[i].Detail
+		d.warn("sockets-unseen", "sockets of any kind are allowed: %s", d.set.Gaps[i])
 	}
 	for n, why := range all {
 		d.policy.Network = append(d.policy.Network, n)

@@ -25,6 +25,7 @@ type Policy struct {
 	Network      []Network  // sockets allowed, for AppArmor
 	Files        Files      // files allowed, for AppArmor
 	Processes    Processes  // what it may do to other processes, for AppArmor
+	Newer        Newer      // what AppArmor asks about since 4.0
 	Mounts       []Mount    // changes of its mounts allowed, for AppArmor
 	Run          Run        // how to start the container
 

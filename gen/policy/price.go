@@ -25,7 +25,7 @@ type Price struct {
 func Prices(p Policy, set evidence.Set, image []string) []Price {
 	used := map[string]bool{}
 	for _, f := range set.Facts {
-		if f, ok := f.(evidence.FileAccess); ok {
+		if f, ok := f.(evidence.FileAccess); ok && f.Basis != evidence.Reachable {
 			used[string(f.Path)] = true
 		}
 	}

@@ -10,6 +10,45 @@ import (
 	"github.com/profgen/profgen/gen/policy"
 )
 
+// Who starts as root only to become somebody is told as whom to start it, and what
+// has to be that user's; not who stays root, or becomes several, or needs its
+// capabilities later too.
+func TestAdviseUser(t *testing.T) {
+	is := func(uid uint32) evidence.Identity {
+		return evidence.Identity{UID: uid, GID: 998, Phase: evidence.Serve, Basis: evidence.Observed}
+	}
+	later := granted("CAP_CHOWN", "chown")
+	later.Phase = evidence.Serve
+	drops := []evidence.Fact{granted("CAP_SETUID", "setuid"), granted("CAP_CHOWN", "chown"), granted("CAP_NET_BIND_SERVICE", "bind")}
+	for _, tt := range []struct {
+		name  string
+		facts []evidence.Fact
+		want  string // part of the advice; "" for none
+	}{
+		{"one user", append(drops, is(999)), "CAP_CHOWN CAP_SETUID serve only to give files to 999:998 and become it: started with --user=999:998, the workload needs none"},
+		{"volumes", append(drops, is(999), used("/data/base/1", "w", mounted), used("/data/x", "w", mounted), used("/proc/self/x", "w", mounted), used("/data/base/2/y", "rw", mounted)),
+			"--user=999:998, with what is mounted at /data owned by 999:998 beforehand, the workload"},
+		{"nobody looked", drops, "record it with --user UID:GID to see"},
+		{"stays root", append(drops, is(0)), "record it with --user UID:GID to see"},
+		{"several", append(drops, is(998), is(999)), "record it with --user UID:GID to see"},
+		{"later too", append(drops, is(999), later), ""},
+		{"more than that", append(drops, is(999), granted("CAP_SYS_ADMIN", "mount")), ""},
+		{"nothing needed", []evidence.Fact{is(999)}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := ""
+			for _, w := range decide(t, tt.facts...).Run.Warnings {
+				if w.Code == "become-user" {
+					got = w.Sentence
+				}
+			}
+			if !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+				t.Errorf("advice %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestReadOnlyRoot(t *testing.T) {
 	scratch := func(all ...string) (out []policy.Tmpfs) {
 		for _, s := range all {

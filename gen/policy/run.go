@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/profgen/profgen/gen/evidence"
 )
@@ -28,6 +29,11 @@ type Run struct {
 	Tmpfs    []Tmpfs     `json:"tmpfs,omitempty"`    // sorted by path
 	Volumes  []string    `json:"volumes,omitempty"`  // folders whose content has to last; sorted
 	Devices  []Device    `json:"devices,omitempty"`  // beside those that every container has; sorted by path
+
+	// ToExec are capabilities that the bounding set has to have for programs of the
+	// image to be run at all, whoever is to have them: effective file capabilities,
+	// execve(2). Sorted.
+	ToExec []string `json:"toExec,omitempty"`
 
 	// Warnings say what a user may want to know, or do beyond what was decided.
 	Warnings []Warning `json:"warnings,omitempty"`
@@ -108,14 +114,25 @@ func (d *decider) decideRun() {
 	d.decideIPC()
 	d.decideLimits()
 	d.decideDevices()
+	d.decidePrivileged()
+	d.decideSysctls()
+	d.adviseMasked()
 	d.adviseUser()
 	d.adviseUserNamespace()
 	d.warnOutside()
 }
 
-// advise adds to the warnings about how to start the container.
+// advise adds to the warnings about how to start the container. They get into
+// documents of many formats: what is no plain character in the name of a file is
+// shown as none.
 func (d *decider) advise(code, format string, args ...any) {
-	d.policy.Run.Warnings = append(d.policy.Run.Warnings, Warning{code, fmt.Sprintf(format, args...)})
+	sentence := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	d.policy.Run.Warnings = append(d.policy.Run.Warnings, Warning{code, sentence})
 }
 
 // decideIdentity says which image this is for, and as whom it starts.
@@ -234,7 +251,7 @@ func (d *decider) decideIPC() {
 		switch f := f.(type) {
 		case evidence.FileAccess:
 			files = files || f.Basis == evidence.Observed
-			if f.Phase != evidence.Runtime && (f.Path == "/dev/shm" || strings.HasPrefix(string(f.Path), "/dev/shm/") || strings.HasPrefix(string(f.Path), "/dev/mqueue")) {
+			if f.Phase != evidence.Runtime && f.Basis != evidence.Reachable && (f.Path == "/dev/shm" || strings.HasPrefix(string(f.Path), "/dev/shm/") || strings.HasPrefix(string(f.Path), "/dev/mqueue")) {
 				d.decide("--ipc=private", true, "the workload uses %s", f.Path)
 				return
 			}

@@ -43,6 +43,7 @@ type page struct {
 	Capabilities   []capability
 	Run            []row
 	RunWarnings    []policy.Warning
+	Privileged     []row // files that raise who runs them, and what becomes of each
 	FilesNote      string
 	Tree           []*node
 	Paths          []path
@@ -236,6 +237,11 @@ func (r *reporter) gaps() {
 		r.page.Warnings[last].Sentences = append(r.page.Warnings[last].Sentences, w.Sentence)
 	}
 	r.page.RunWarnings = r.policy.Run.Warnings
+	for _, d := range r.policy.Decisions {
+		if name, ok := strings.CutPrefix(d.Subject, "privileges of "); ok {
+			r.page.Privileged = append(r.page.Privileged, row{name, d.Reason})
+		}
+	}
 }
 
 // calls lists what is granted, one row a call and block.

@@ -67,6 +67,11 @@ func TestGolden(t *testing.T) {
 					t.Errorf("%s: %s is granted, and not in the report", doc, r.Name)
 				}
 			}
+			for _, f := range set.Facts {
+				if p, ok := f.(evidence.Privileged); ok && !strings.Contains(string(html), "<code>"+p.Path.String()+"</code></th><td>it is ") {
+					t.Errorf("%s: what becomes of %s is not in the report", doc, p.Path)
+				}
+			}
 			for _, c := range bundle.Policy.Capabilities {
 				if !strings.Contains(string(html), "<code>"+c+"</code>") {
 					t.Errorf("%s: %s is granted, and not in the report", doc, c)

@@ -130,23 +130,40 @@ func (r *Records) keep(datagram []byte) {
 // Text returns all records that were made until now, one a line. Records that
 // were lost are an error: what was refused cannot be told then.
 func (r *Records) Text() ([]byte, error) {
-	mark := "op=profgen-" + rand.Text()
-	if err := r.ask.write(mark); err != nil {
-		return nil, fmt.Errorf("mark the kernel's audit records: %w", err)
-	}
-	if err := r.await(mark); err != nil {
-		return nil, fmt.Errorf("read the kernel's audit records: %w", err)
-	}
-	lost, err := r.ask.lost()
-	if err != nil {
-		return nil, fmt.Errorf("ask how many audit records were lost: %w", err)
-	}
-	if lost != r.lost {
-		return nil, fmt.Errorf("the kernel lost %d audit records: boot with audit_backlog_limit=8192", lost-r.lost)
+	if err := r.catchUp(); err != nil {
+		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return bytes.Clone(r.text.Bytes()), nil
+}
+
+// Take returns what Text does, and forgets it. After an error, records are missing.
+func (r *Records) Take() ([]byte, error) {
+	err := r.catchUp()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.text.Reset()
+	return bytes.Clone(r.text.Bytes()), err
+}
+
+// catchUp waits until every record made before it is there.
+func (r *Records) catchUp() error {
+	mark := "op=profgen-" + rand.Text()
+	if err := r.ask.write(mark); err != nil {
+		return fmt.Errorf("mark the kernel's audit records: %w", err)
+	}
+	if err := r.await(mark); err != nil {
+		return fmt.Errorf("read the kernel's audit records: %w", err)
+	}
+	lost, err := r.ask.lost()
+	if err != nil {
+		return fmt.Errorf("ask how many audit records were lost: %w", err)
+	}
+	if lost != r.lost {
+		return fmt.Errorf("the kernel lost %d audit records: boot with audit_backlog_limit=8192", lost-r.lost)
+	}
+	return nil
 }
 
 // await waits for a record that has mark.

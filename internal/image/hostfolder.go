@@ -129,8 +129,7 @@ func (t *hostTree) objects() (objects, error) {
 		}
 		return t.classify(name, &out)
 	})
-	slices.Sort(out.elf)
-	slices.Sort(out.privileged)
+	out.sort()
 	return out, err
 }
 
@@ -146,10 +145,10 @@ func (t *hostTree) classify(name string, out *objects) error {
 	}
 	var buf [64]byte
 	if n, err := unix.Fgetxattr(int(f.Fd()), "security.capability", buf[:]); err == nil {
-		e.attr.Capability = buf[:n]
+		e.attr.Capability = slices.Clone(buf[:n])
 	}
 	if e.privileged() {
-		out.privileged = append(out.privileged, name)
+		out.privileged = append(out.privileged, Privileged{name, e.mode, e.attr})
 	}
 	if n, _ := f.ReadAt(buf[:wantedHead], 0); n == wantedHead && string(buf[:wantedHead]) == "\x7fELF" {
 		out.elf = append(out.elf, name)

@@ -33,6 +33,8 @@ type layered struct {
 	entries int
 	layers  []Layer
 	kept    contents
+	// namesOnly keeps nothing of what files hold.
+	namesOnly bool
 }
 
 // inode is a file. Hard links share one.
@@ -287,7 +289,7 @@ func (t *layered) regular(e node, size int64, r io.Reader) (*inode, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	n.elf = string(head) == "\x7fELF"
-	if size > maxSmall && !n.elf && !bytes.HasPrefix(head, []byte("#!")) || size > maxRead {
+	if t.namesOnly || size > maxSmall && !n.elf && !bytes.HasPrefix(head, []byte("#!")) || size > maxRead {
 		n.dropped = true
 		return n, nil
 	}
@@ -313,12 +315,11 @@ func (t *layered) objects() objects {
 				out.elf = append(out.elf, at)
 			}
 			if c.privileged() {
-				out.privileged = append(out.privileged, at)
+				out.privileged = append(out.privileged, Privileged{at, c.mode, c.attr})
 			}
 		}
 	}
 	walk("", t.root)
-	slices.Sort(out.elf)
-	slices.Sort(out.privileged)
+	out.sort()
 	return out
 }

@@ -31,7 +31,23 @@ type Files struct {
 }
 
 // objects are the files that a scan asks for by kind.
-type objects struct{ elf, privileged []string }
+type objects struct {
+	elf        []string
+	privileged []Privileged
+}
+
+// Privileged is a file that gives whoever runs it more than they had.
+type Privileged struct {
+	Name string // as [Files] has it
+	Mode fs.FileMode
+	Attributes
+}
+
+// sort orders what was found by name.
+func (o *objects) sort() {
+	slices.Sort(o.elf)
+	slices.SortFunc(o.privileged, func(a, b Privileged) int { return strings.Compare(a.Name, b.Name) })
+}
 
 // tree is where the files lie. Names have no symlinks in them but maybe the
 // last part; "" is the root.
@@ -300,10 +316,9 @@ func (f *Files) ELFs() ([]string, error) {
 	return o.elf, err
 }
 
-// Privileged returns the names of all files that give whoever runs them more
-// than they had, by a set-user-ID or set-group-ID bit or by file capabilities;
-// sorted.
-func (f *Files) Privileged() ([]string, error) {
+// Privileged returns all files that give whoever runs them more than they had, by
+// a set-user-ID or set-group-ID bit or by file capabilities; sorted by name.
+func (f *Files) Privileged() ([]Privileged, error) {
 	o, err := f.objects()
 	return o.privileged, err
 }
@@ -321,14 +336,8 @@ func (i *Image) Files(ctx context.Context) (*Files, error) {
 	}
 	t := newLayered()
 	i.hold(&t.kept)
-	next := opening(ctx, i.layers, 0)
-	defer func() { next().Close() }()
-	for n, l := range i.layers {
-		this := next()
-		next = opening(ctx, i.layers, n+1)
-		if err := t.apply(n, l, this); err != nil {
-			return nil, fmt.Errorf("read %s: %w", l, err)
-		}
+	if err := i.apply(ctx, t); err != nil {
+		return nil, err
 	}
 	if err := t.kept.done(); err != nil {
 		return nil, fmt.Errorf("map the files of the image: %w", err)
@@ -338,6 +347,38 @@ func (i *Image) Files(ctx context.Context) (*Files, error) {
 	f.objects = func() (objects, error) { return o, nil }
 	f.relax = t.kept.relax
 	return f, nil
+}
+
+// apply reads the layers, in order.
+func (i *Image) apply(ctx context.Context, t *layered) error {
+	next := opening(ctx, i.layers, 0)
+	defer func() { next().Close() }()
+	for n, l := range i.layers {
+		this := next()
+		next = opening(ctx, i.layers, n+1)
+		if err := t.apply(n, l, this); err != nil {
+			return fmt.Errorf("read %s: %w", l, err)
+		}
+	}
+	return nil
+}
+
+// Privileged returns what [Files.Privileged] does, by a reading of the layers that
+// keeps nothing of what files hold, in memory or elsewhere.
+func (i *Image) Privileged(ctx context.Context) ([]Privileged, error) {
+	if i.Folder() != "" {
+		f, err := FolderFiles(i.Folder())
+		if err != nil {
+			return nil, err
+		}
+		return f.Privileged()
+	}
+	t := newLayered()
+	t.namesOnly = true
+	if err := i.apply(ctx, t); err != nil {
+		return nil, err
+	}
+	return t.objects().privileged, nil
 }
 
 // opening opens the n-th layer while the one before is being read, so that

@@ -207,12 +207,50 @@ func TestObjects(t *testing.T) {
 		t.Errorf("ELF files %v, %v; want %v", elfs, err, want)
 	}
 	raised, err := f.Privileged()
-	if want := []string{"bin/ping", "bin/su"}; err != nil || !slices.Equal(raised, want) {
-		t.Errorf("privileged %v, %v; want %v", raised, err, want)
+	if want := []string{"bin/ping -rw-r--r-- 4", "bin/su urwxr-xr-x 0"}; err != nil || !slices.Equal(described(raised), want) {
+		t.Errorf("privileged %v, %v; want %v", described(raised), err, want)
 	}
 	info, err := f.Stat("bin/ls")
 	if a, ok := info.Sys().(*image.Attributes); err != nil || !ok || a.UID != 7 || a.GID != 8 {
 		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// described is a line for each file.
+func described(raised []image.Privileged) []string {
+	var out []string
+	for _, p := range raised {
+		out = append(out, fmt.Sprintf("%s %s %d", p.Name, p.Mode, len(p.Capability)))
+	}
+	return out
+}
+
+// Which files raise who runs them is the same whether all of the image is read or
+// only the names: what a later layer takes away is not there.
+func TestPrivilegedByNames(t *testing.T) {
+	var below []imagetest.Entry
+	for _, name := range []string{"bin/su", "bin/gone", "bin/plain"} {
+		e := imagetest.File(name, strings.Repeat("x", 1<<19))
+		e.Mode = 0o4755
+		below = append(below, e)
+	}
+	above := []imagetest.Entry{imagetest.File("bin/.wh.gone", ""), imagetest.File("bin/plain", "now it is"), imagetest.Hardlink("bin/sudo", "bin/su")}
+	layout := imagetest.Layout(t, imagetest.Image(t, imagetest.Tar(t, below...), imagetest.Tar(t, above...)))
+	img, err := image.Open(t.Context(), layout, image.Platform{OS: "linux", Architecture: "amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	light, err := img.Privileged(t.Context())
+	if want := []string{"bin/su urwxr-xr-x 0", "bin/sudo urwxr-xr-x 0"}; err != nil || !slices.Equal(described(light), want) {
+		t.Errorf("by names %v, %v; want %v", described(light), err, want)
+	}
+	f, err := img.Files(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole, err := f.Privileged(); err != nil || !slices.Equal(described(whole), described(light)) {
+		t.Errorf("by contents %v, %v; by names %v", described(whole), err, described(light))
 	}
 }
 

@@ -88,6 +88,17 @@ func (w *watch) measure() {
 	}
 }
 
+// identify notes whom the workload's processes act as.
+func (w *watch) identify() {
+	if w.run.Identities == nil || w.stopped {
+		return
+	}
+	for _, f := range w.run.Identities() {
+		f.Phase, f.Basis = evidence.Serve, evidence.Observed
+		w.identities = append(w.identities, f)
+	}
+}
+
 // resources are the peaks as facts, rounded up so that two recordings of the same
 // thing say the same. They are those of the whole life of the workload, and
 // given in phase serve.

@@ -96,6 +96,40 @@ func TestPhasesOfARecording(t *testing.T) {
 	}
 }
 
+// Whom the processes act as is asked once, before the workload is stopped; not of
+// one that ends by itself.
+func TestIdentities(t *testing.T) {
+	for _, stopped := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			asked, target := 0, &recordtest.Target{}
+			run := record.Run{
+				Recorder: &recordtest.Recorder{Script: []record.Snapshot{saw(call("read", evidence.Start))}},
+				Target:   target, Save: func(evidence.Set) error { return nil },
+				Identities: func() []evidence.Identity {
+					asked++
+					return []evidence.Identity{{UID: 999, GID: 998}, {UID: 999, GID: 998}}
+				},
+			}
+			var want []evidence.Fact
+			if stopped {
+				run.For = 2500 * time.Millisecond
+				want = []evidence.Fact{evidence.Identity{UID: 999, GID: 998, Phase: evidence.Serve, Basis: evidence.Observed}}
+			} else {
+				target.End = make(chan struct{})
+				time.AfterFunc(2500*time.Millisecond, func() { close(target.End) })
+			}
+			res, err := run.Do(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts := slices.DeleteFunc(slices.Clone(res.Evidence.Facts), func(f evidence.Fact) bool { _, ok := f.(evidence.Identity); return !ok })
+			if diff := cmp.Diff(want, append([]evidence.Fact(nil), facts...)); diff != "" || asked != len(want) {
+				t.Errorf("asked %d times; identities (-want +got):\n%s", asked, diff)
+			}
+		})
+	}
+}
+
 // The most that was ever measured is kept, rounded up, and what was not in use
 // is left out.
 func TestPeaks(t *testing.T) {

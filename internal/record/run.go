@@ -54,6 +54,9 @@ type Run struct {
 	// the start, or is now. It is asked every second, and before the workload is
 	// stopped.
 	Measure func() map[evidence.ResourceKind]uint64
+	// Identities, if not nil, returns whom the workload's processes act as. It is
+	// asked before the workload is stopped: what they began as is no matter.
+	Identities func() []evidence.Identity
 	// For is how long the workload runs, after its check if it has one, before it
 	// is stopped. 0 without a check waits until it ends by itself.
 	For time.Duration
@@ -134,7 +137,7 @@ func (w *watch) evidence(s Snapshot) evidence.Set {
 	for _, refusal := range s.Refused {
 		set.Gaps = append(set.Gaps, refusal.gap())
 	}
-	set.Facts = slices.Concat(set.Facts, w.resources())
+	set.Facts = slices.Concat(set.Facts, w.resources(), w.identities)
 	return set.Normalize()
 }
 
@@ -160,16 +163,18 @@ func sawWorkload(s evidence.Set) bool {
 
 // watch looks at a recording while it goes on.
 type watch struct {
-	run      Run
-	begun    time.Time
-	lastNew  time.Time
-	lines    int // facts and gaps at the last look
-	stopped  bool
-	checked  bool                             // the check and the probes succeeded
-	failed   error                            // of what was done beside the recording
-	lost     bool                             // the end of the workload was not seen
-	peaks    map[evidence.ResourceKind]uint64 // as measured
-	progress Progress
+	run     Run
+	begun   time.Time
+	lastNew time.Time
+	lines   int // facts and gaps at the last look
+	stopped bool
+	checked bool                             // the check and the probes succeeded
+	failed  error                            // of what was done beside the recording
+	lost    bool                             // the end of the workload was not seen
+	peaks   map[evidence.ResourceKind]uint64 // as measured
+
+	identities []evidence.Fact // before it was stopped
+	progress   Progress
 }
 
 type ending struct {
@@ -233,6 +238,7 @@ func (w *watch) fails(err error) bool {
 // stop ends the workload; what it does from now on is in phase stop.
 func (w *watch) stop() {
 	w.measure()
+	w.identify()
 	w.enter(evidence.Stop)
 	w.stopped = true
 	w.run.Target.Stop()

@@ -70,11 +70,16 @@ func union(a, b []string) []string {
 // AllowAll is a seccomp filter that allows everything: under it a recording
 // begins exactly where a real filter would begin to bind. It lists every ABI
 // of the kernel, for libseccomp kills calls of any other.
-func AllowAll(native abi.Arch) *specs.LinuxSeccomp {
+func AllowAll(native abi.Arch) *specs.LinuxSeccomp { return all(native, specs.ActAllow) }
+
+// LogAll is one that has the kernel's audit log every call besides.
+func LogAll(native abi.Arch) *specs.LinuxSeccomp { return all(native, specs.ActLog) }
+
+func all(native abi.Arch, act specs.LinuxSeccompAction) *specs.LinuxSeccomp {
 	s := &specs.LinuxSeccomp{
-		DefaultAction: specs.ActAllow,
+		DefaultAction: act,
 		// A rule that changes nothing, since runtimes load no filter without one.
-		Syscalls: []specs.LinuxSyscall{{Names: []string{"getpid"}, Action: specs.ActAllow}},
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"getpid"}, Action: act}},
 	}
 	for _, a := range abi.Arches() {
 		if row, _ := a.Row(); row.Native == native {

@@ -23,8 +23,8 @@ import (
 // a target that can be recorded, from its creation: what is about to become its
 // OCI runtime is held until it is followed.
 //
-// It is told apart from all others by its seccomp filter, which allows
-// everything and has a mark in it that is in its runtime configuration then.
+// It is told apart from all others by its seccomp filter, in which there is a
+// mark that is in its runtime configuration then.
 // When the recording ends, the container is removed, whatever the user's
 // arguments say, with its anonymous volumes.
 type Engaged struct {
@@ -73,10 +73,11 @@ const markLabel = "io.profgen.recording"
 // markArg is the argument, of six, that the filter's mark is a condition on.
 const markArg = 5
 
-// marked returns the filter with a rule added that changes nothing.
+// marked returns the filter with a rule added that changes nothing: it answers as
+// the filter does by default, and runtimes leave such rules out.
 func marked(filter specs.LinuxSeccomp, mark uint64) specs.LinuxSeccomp {
 	filter.Syscalls = append(slices.Clone(filter.Syscalls), specs.LinuxSyscall{
-		Names: []string{"getpid"}, Action: specs.ActAllow,
+		Names: []string{"getpid"}, Action: filter.DefaultAction, ErrnoRet: filter.DefaultErrnoRet,
 		Args: []specs.LinuxSeccompArg{{Index: markArg, Value: mark, Op: specs.OpEqualTo}},
 	})
 	return filter
@@ -170,13 +171,13 @@ func (e *Engaged) label() string { return fmt.Sprintf("%s=%d", markLabel, e.mark
 // command is the user's own with the filter and the label added; the container
 // is kept from new privileges as it will be under its profile.
 func (e *Engaged) command(ctx context.Context, dir string) ([]string, error) {
-	filter := filepath.Join(dir, "allow-all.json")
+	filter := filepath.Join(dir, "seccomp.json")
 	raw, err := json.Marshal(marked(*e.Seccomp, e.mark))
 	if err == nil {
 		err = os.WriteFile(filter, raw, 0o600)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("write the filter to record under: %w", err)
+		return nil, fmt.Errorf("write the filter to run it under: %w", err)
 	}
 	if e.Compose == nil {
 		return append([]string{e.Engine.path, e.Run[0], "--label", e.label(),

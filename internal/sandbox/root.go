@@ -55,5 +55,30 @@ func (r *Root) Has(name string) bool {
 	return err == nil
 }
 
+// BundleHas reports whether a container of the OCI bundle in folder dir finds
+// something of that name, as [Root.Has] does: in its root, or in what it mounts
+// from the host.
+func BundleHas(dir, name string) bool {
+	spec, err := (&Container{Bundle: dir}).fromBundle()
+	if err != nil {
+		return false
+	}
+	in := Root{dir: spec.Root.Path}
+	destination, rest := "/", name
+	for _, m := range spec.Mounts {
+		at := strings.TrimSuffix(m.Destination, "/") + "/"
+		below, ok := strings.CutPrefix(name, at)
+		if !ok || len(at) < len(destination) {
+			continue
+		}
+		if destination, rest = at, below; m.Type != "bind" {
+			in.dir = "" // who knows
+		} else {
+			in.dir = m.Source
+		}
+	}
+	return in.Has(rest)
+}
+
 // Close removes the folder.
 func (r *Root) Close() { r.guard.close() }

@@ -43,6 +43,44 @@ func (c *Container) Usage() map[evidence.ResourceKind]uint64 {
 	return out
 }
 
+// Identities is whom the container's processes act as now, each pair of a user and
+// a group once, by the ids of profgen's own user namespace, in which the container
+// is too.
+func (c *Container) Identities() []evidence.Identity {
+	pid, ok := c.runningPID()
+	if !ok {
+		return nil
+	}
+	var out []evidence.Identity
+	for _, pid := range append(descendants(pid, skipNone), pid) {
+		if id, ok := identityOf(pid); ok && !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// identityOf is whom a process acts as: the effective ids, the second of each
+// line of proc_pid_status(5). False if it has ended.
+func identityOf(pid int) (evidence.Identity, bool) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return evidence.Identity{}, false
+	}
+	ids := map[string]uint32{}
+	for line := range strings.Lines(string(status)) {
+		f := strings.Fields(line)
+		if len(f) == 5 && (f[0] == "Uid:" || f[0] == "Gid:") {
+			n, err := strconv.ParseUint(f[2], 10, 32)
+			if err != nil {
+				return evidence.Identity{}, false
+			}
+			ids[f[0]] = uint32(n)
+		}
+	}
+	return evidence.Identity{UID: ids["Uid:"], GID: ids["Gid:"]}, len(ids) == 2
+}
+
 // runningPID is the id of the container's first process, if there is one now.
 func (c *Container) runningPID() (int, bool) {
 	raw, err := os.ReadFile(c.pidFile())

@@ -28,6 +28,7 @@ func (s *scan) evidence() (evidence.Set, error) {
 	}
 	s.startup(&set)
 	s.capabilities(&set)
+	s.files(&set)
 	return set.Normalize(), nil
 }
 

@@ -110,7 +110,8 @@ type reached struct {
 	symbol byte
 }
 
-// explore visits the states of both profiles together, by the length of paths.
+// explore visits the states of both profiles together, by the length of paths. No
+// path has a slash after a slash.
 func (c *comparison) explore() {
 	c.found = map[string]bool{}
 	todo := []reached{{c.automaton.Start(), -1, 0}}
@@ -120,8 +121,14 @@ func (c *comparison) explore() {
 	for i := 0; i < len(todo); i++ {
 		c.judge(todo, i)
 		for k, symbol := range symbols {
+			if symbol == '/' && todo[i].symbol == '/' {
+				continue
+			}
 			next := c.automaton.Next(todo[i].state, k)
 			id := key(next)
+			if symbol == '/' { // what may follow is another matter
+				id += "/"
+			}
 			if len(next) == 0 || seen[id] {
 				continue
 			}

@@ -22,7 +22,7 @@ func (b Body) canonical(within bool) Body {
 		section = nil
 	}
 	for _, n := range b.Nodes {
-		n.Item = canonicalItem(n.Item)
+		n.Item, n.Line = canonicalItem(n.Item), 0
 		movable := movable(n.Item, within)
 		if n.Blank || len(n.Lead) > 0 || !movable {
 			flush()

@@ -15,7 +15,7 @@ func Parse(src []byte) (File, error) {
 	if i := bytes.IndexByte(src, 0); i >= 0 {
 		return File{}, (&scanner{src: src}).failAt(i, "a NUL byte: this is no text")
 	}
-	p := &parser{scanner{src: src}}
+	p := &parser{scanner: scanner{src: src}}
 	body, err := p.body(0, false)
 	if err != nil {
 		return File{}, err
@@ -23,7 +23,18 @@ func Parse(src []byte) (File, error) {
 	return File{body}, nil
 }
 
-type parser struct{ scanner }
+type parser struct {
+	scanner
+	counted, lines int // newlines in src[:counted]
+}
+
+// lineNumber is the line that the scanner is on. It is asked for on the way, so
+// that each line is counted once.
+func (p *parser) lineNumber() int {
+	p.lines += bytes.Count(p.src[p.counted:p.pos], []byte("\n"))
+	p.counted = p.pos
+	return p.lines + 1
+}
 
 // body reads nodes up to the end of the file, or to the brace that closes a
 // profile.
@@ -43,6 +54,7 @@ func (p *parser) body(depth int, braced bool) (Body, error) {
 			return b, nil
 		}
 		var err error
+		n.Line = p.lineNumber()
 		if n.Item, err = p.item(depth); err != nil {
 			return Body{}, err
 		}

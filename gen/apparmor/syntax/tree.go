@@ -32,6 +32,7 @@ type Node struct {
 	Lead  []string
 	Item  Item
 	Trail string // the comment on the item's last line, without its #
+	Line  int    // on which the item begins, from 1; 0 where that means nothing
 }
 
 // Item is one kind of statement. The set of kinds is closed.

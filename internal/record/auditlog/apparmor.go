@@ -28,7 +28,7 @@ func program(profile string) evidence.Path {
 
 // apparmorRecord takes a record of AppArmor: security/apparmor in the kernel, and
 // apparmor(7).
-func (r *auditReader) apparmorRecord(f record) {
+func (r *auditReader) apparmorRecord(f fields) {
 	verdict, profile := f["apparmor"], f["profile"]
 	if verdict == "STATUS" || verdict == "ERROR" || verdict == "HINT" {
 		return // about the profile itself
@@ -60,14 +60,14 @@ func (r *auditReader) apparmorRecord(f record) {
 
 // access is a record of AppArmor.
 type access struct {
-	record
+	fields
 	into   *collector
 	denied bool
 }
 
 // take adds the facts of a record and reports whether it was understood.
 func (a access) take() bool {
-	switch op := a.record["operation"]; {
+	switch op := a.fields["operation"]; {
 	case op == "capable":
 		return a.capability()
 	case op == "signal":
@@ -76,9 +76,9 @@ func (a access) take() bool {
 		return a.ptrace()
 	case op == "mount" || op == "umount" || op == "pivotroot" || op == "remount":
 		return a.mount(op)
-	case a.record["family"] != "":
+	case a.fields["family"] != "":
 		return a.socket()
-	case a.record["name"] != "" && a.record["requested_mask"] != "":
+	case a.fields["name"] != "" && a.fields["requested_mask"] != "":
 		return a.file(op)
 	case op == "change_onexec" || op == "change_profile" || op == "change_hat" || op == "setprocattr" || op == "getprocattr":
 		return true // how AppArmor itself is used: by the runtime
@@ -87,31 +87,31 @@ func (a access) take() bool {
 }
 
 func (a access) capability() bool {
-	name := "CAP_" + strings.ToUpper(a.record["capname"])
+	name := "CAP_" + strings.ToUpper(a.fields["capname"])
 	if _, ok := abi.CapabilityNumber(name); !ok {
 		return false
 	}
 	basis, errno := a.into.outcome(a.denied, "EPERM")
 	// What the kernel only wants to know, without refusing anything for it.
-	probe := strings.HasPrefix(a.record["info"], "optional")
+	probe := strings.HasPrefix(a.fields["info"], "optional")
 	a.into.add(evidence.Capability{
 		Cap: name, Arch: a.into.opt.Native, Granted: errno == "" && !probe, Phase: a.phase(), Basis: basis,
 	})
 	return true
 }
 
-func (a access) phase() evidence.Phase { return phaseOf(a.record["comm"]) }
+func (a access) phase() evidence.Phase { return phaseOf(a.fields["comm"]) }
 
 func (a access) socket() bool {
-	family, ok := families["AF_"+strings.ToUpper(a.record["family"])]
-	kind, ok2 := socketTypes["SOCK_"+strings.ToUpper(a.record["sock_type"])]
-	protocol, err := strconv.ParseUint(a.record["protocol"], 10, 32)
+	family, ok := families["AF_"+strings.ToUpper(a.fields["family"])]
+	kind, ok2 := socketTypes["SOCK_"+strings.ToUpper(a.fields["sock_type"])]
+	protocol, err := strconv.ParseUint(a.fields["protocol"], 10, 32)
 	if !ok || !ok2 || err != nil {
 		return false
 	}
 	basis, errno := a.into.outcome(a.denied, "EACCES")
 	if errno != "" {
-		a.into.gap(evidence.Refused, a.record["family"]+" "+a.record["sock_type"], "a socket was refused by the AppArmor profile in force", 0)
+		a.into.gap(evidence.Refused, a.fields["family"]+" "+a.fields["sock_type"], "a socket was refused by the AppArmor profile in force", 0)
 		return true
 	}
 	a.into.add(evidence.Socket{Family: uint32(family), Type: uint32(kind), Protocol: uint32(protocol), Phase: a.phase(), Basis: basis})
@@ -119,7 +119,7 @@ func (a access) socket() bool {
 }
 
 func (a access) signal() bool {
-	name := a.record["signal"]
+	name := a.fields["signal"]
 	number, ok := signals["SIG"+strings.ToUpper(name)]
 	if rt, isRT := strings.CutPrefix(name, "rtmin+"); isRT {
 		n, err := strconv.ParseUint(rt, 10, 8)
@@ -131,7 +131,7 @@ func (a access) signal() bool {
 	if !ok {
 		return false
 	}
-	if !strings.Contains(a.record["requested_mask"], "send") {
+	if !strings.Contains(a.fields["requested_mask"], "send") {
 		return true // the other side of it
 	}
 	basis, errno := a.into.outcome(a.denied, "EACCES")
@@ -139,12 +139,12 @@ func (a access) signal() bool {
 		a.into.gap(evidence.Refused, "signal "+name, "a signal was refused by the AppArmor profile in force", 0)
 		return true
 	}
-	a.into.add(evidence.Signal{Number: uint32(number), Peer: peerOf(a.record["profile"], a.record["peer"]), Phase: a.phase(), Basis: basis})
+	a.into.add(evidence.Signal{Number: uint32(number), Peer: peerOf(a.fields["profile"], a.fields["peer"]), Phase: a.phase(), Basis: basis})
 	return true
 }
 
 func (a access) ptrace() bool {
-	mask := a.record["requested_mask"]
+	mask := a.fields["requested_mask"]
 	if mask == "tracedby" || mask == "readby" {
 		return true // the other side of it
 	}
@@ -156,22 +156,22 @@ func (a access) ptrace() bool {
 		a.into.gap(evidence.Refused, "ptrace "+mask, "a ptrace access was refused by the AppArmor profile in force", 0)
 		return true
 	}
-	a.into.add(evidence.Ptrace{Access: mask, Peer: peerOf(a.record["profile"], a.record["peer"]), Phase: a.phase(), Basis: basis})
+	a.into.add(evidence.Ptrace{Access: mask, Peer: peerOf(a.fields["profile"], a.fields["peer"]), Phase: a.phase(), Basis: basis})
 	return true
 }
 
 func (a access) mount(op string) bool {
 	basis, errno := a.into.outcome(a.denied, "EACCES")
 	if errno != "" {
-		a.into.gap(evidence.Refused, op+" "+a.record["name"], "a change of mounts was refused by the AppArmor profile in force", 0)
+		a.into.gap(evidence.Refused, op+" "+a.fields["name"], "a change of mounts was refused by the AppArmor profile in force", 0)
 		return true
 	}
 	calls := map[string]string{"mount": "mount", "remount": "mount", "umount": "umount", "pivotroot": "pivot_root"}
 	m := evidence.Mount{
-		Op: calls[op], FSType: a.record["fstype"], Source: cleanPath(a.record["srcname"]), Target: cleanPath(a.record["name"]),
+		Op: calls[op], FSType: a.fields["fstype"], Source: cleanPath(a.fields["srcname"]), Target: cleanPath(a.fields["name"]),
 		Phase: a.phase(), Basis: basis,
 	}
-	for flag := range strings.SplitSeq(a.record["flags"], ",") {
+	for flag := range strings.SplitSeq(a.fields["flags"], ",") {
 		if flag = strings.TrimSpace(flag); flag != "" && wordOnly(flag) {
 			m.Flags = append(m.Flags, flag)
 		}
@@ -187,7 +187,7 @@ func (a access) mount(op string) bool {
 // file takes a record of a file: what was asked for is in requested_mask, of
 // which c and d, to create and to delete, are parts of w.
 func (a access) file(op string) bool {
-	name := cleanPath(a.record["name"])
+	name := cleanPath(a.fields["name"])
 	if name == "" {
 		a.into.gap(evidence.Lost, "AppArmor records", "files whose name the kernel could not tell: they were reached from outside the container's file systems", 1)
 		return true
@@ -195,25 +195,25 @@ func (a access) file(op string) bool {
 	if op == "mknod" && a.denied && a.into.opt.Exists != nil && a.into.opt.Exists(name) {
 		return true
 	}
-	mask := strings.NewReplacer("c", "w", "d", "w").Replace(a.record["requested_mask"])
+	mask := strings.NewReplacer("c", "w", "d", "w").Replace(a.fields["requested_mask"])
 	perms := permissions(mask)
 	if perms == "" || strings.Trim(mask, evidence.Permissions) != "" {
 		return false
 	}
 	basis, errno := a.into.outcome(a.denied, "EACCES")
 	fact := evidence.FileAccess{
-		Path: name, Perms: perms, Owner: a.record["fsuid"] != "" && a.record["fsuid"] == a.record["ouid"],
+		Path: name, Perms: perms, Owner: a.fields["fsuid"] != "" && a.fields["fsuid"] == a.fields["ouid"],
 		Errno: errno, Phase: a.phase(), Basis: basis,
 	}
-	if strings.HasSuffix(a.record["name"], "/") {
+	if strings.HasSuffix(a.fields["name"], "/") {
 		fact.Kind = evidence.Directory
 	}
 	if strings.Contains(perms, "l") {
-		fact.Target = cleanPath(a.record["target"])
+		fact.Target = cleanPath(a.fields["target"])
 	}
 	a.into.add(fact)
 	if op == "exec" && errno == "" {
-		a.into.add(evidence.Executed{Path: name, By: program(a.record["profile"]), Phase: a.phase(), Basis: basis})
+		a.into.add(evidence.Executed{Path: name, By: program(a.fields["profile"]), Phase: a.phase(), Basis: basis})
 	}
 	return true
 }

@@ -25,6 +25,7 @@ type auditReader struct {
 	sockets  bool            // seccomp records of calls that make sockets
 	learning bool            // AppArmor records under a profile that the kernel made
 	networks bool            // AppArmor records of sockets
+	live     *Recorder       // nil: a log that is read afterwards
 }
 
 func (r *auditReader) method() string { return AuditMethod }
@@ -82,6 +83,8 @@ func (r *auditReader) line(line []byte) {
 	}
 }
 
+const unseenSockets = "seccomp records do not tell which sockets were made"
+
 // end notes what such a log cannot tell.
 func (r *auditReader) end() {
 	if r.opt.Profile == "" && len(r.profiles) > 1 {
@@ -96,7 +99,7 @@ func (r *auditReader) end() {
 		r.gap(evidence.Hidden, "seccomp records", "calls that the filter allowed without logging them are not in the log", 0)
 	}
 	if r.seccomp && r.sockets && !r.networks {
-		r.gap(evidence.Lost, "seccomp records", "the kinds of sockets that were made: seccomp records have no arguments", 0)
+		r.gap(evidence.UnseenSockets, "seccomp records", unseenSockets, 0)
 	}
 	if len(r.profiles) > 0 && !r.opt.Denied {
 		r.gap(evidence.Hidden, "AppArmor records", "what the profile allowed is not in the log", 0)
@@ -110,20 +113,20 @@ func (r *auditReader) end() {
 	}
 }
 
-// record is the fields of an audit record.
-type record map[string]string
+// fields are those of an audit record.
+type fields map[string]string
 
 // parseRecord reads the fields after the time stamp: key=value, key="value", and
 // key=HEX for what has odd bytes in it. What auditd adds to a record, after a
 // group separator, is left out.
-func parseRecord(line []byte) record {
+func parseRecord(line []byte) fields {
 	line, _, _ = bytes.Cut(line, []byte{0x1d})
 	_, text, ok := bytes.Cut(line, []byte("): "))
 	if !ok {
 		return nil
 	}
 	// Old auditd appends its own fields without a separator.
-	out := record{}
+	out := fields{}
 	for len(text) > 0 {
 		text = bytes.TrimLeft(text, " ")
 		key, rest, ok := bytes.Cut(text, []byte("="))
@@ -158,7 +161,7 @@ func fieldValue(key string, text []byte) (value string, rest []byte) {
 
 // seccompRecord takes a record of seccomp: audit_seccomp in the kernel's
 // kernel/auditsc.c.
-func (r *auditReader) seccompRecord(f record) {
+func (r *auditReader) seccompRecord(f fields) {
 	audit, err := strconv.ParseUint(f["arch"], 16, 32)
 	nr, err2 := strconv.ParseUint(f["syscall"], 10, 32)
 	code, err3 := strconv.ParseUint(f["code"], 0, 32)
@@ -181,7 +184,11 @@ func (r *auditReader) seccompRecord(f record) {
 	if arch == abi.X32 {
 		number &^= abi.X32Bit
 	}
-	r.takeCall(arch, number, phaseOf(f["comm"]), uint32(code))
+	phase := phaseOf(f["comm"])
+	if r.live != nil && phase == evidence.Start {
+		phase = r.live.now()
+	}
+	r.takeCall(arch, number, phase, uint32(code))
 }
 
 // retLog is SECCOMP_RET_LOG, include/uapi/linux/seccomp.h: the call was made. All

@@ -242,6 +242,8 @@ __inline struct draft *begin_draft(struct task_struct *t, const struct state *s,
 	x->event.pid = bpf_get_current_pid_tgid() >> 32;
 	x->event.tgid = tgid_of(t);
 	x->event.fsuid = t->cred->fsuid.val;
+	if (kind == EVENT_NAMES)
+		x->event.who = x->event.fsuid;
 	x->event.call = (struct call){.phase = phase_of(s), .abi = s->abi, .nr = s->nr};
 	x->event.mnt = mnt_of(t);
 	if (pidns_of(t) > s->pidns)
@@ -523,12 +525,12 @@ __inline void on_mmap(struct task_struct *t, const struct state *s, const struct
 {
 	__u64 prot, flags;
 
-	if (ret < 0 && ret > -4096)
-		return;
 	prot = arg_at(regs, s->abi, 2);
 	flags = arg_at(regs, s->abi, 3);
-	if (flags & MAP_ANONYMOUS && flags & MAP_HUGETLB)
-		use_hugepage(t, s, prot, flags);
+	if (flags & MAP_ANONYMOUS && flags & MAP_HUGETLB && (telling(ret) || ret == -12 /* ENOMEM */))
+		use_hugepage(t, s, prot, flags); /* that there are none is found out after AppArmor was asked */
+	else if (ret < 0 && ret > -4096)
+		return;
 	else if (prot & PROT_EXEC && !(flags & MAP_ANONYMOUS))
 		use_fd(t, s, (int)arg_at(regs, s->abi, 4), MAY_MAP);
 }
@@ -705,6 +707,14 @@ __inline void record_success(struct task_struct *t, const struct state *s, const
 		return on_processes(t, s, regs, spec, MET_READ);
 	case FILE_TRACEPROC:
 		return on_processes(t, s, regs, spec, MET_TRACE);
+	case FILE_SHMGET: /* AppArmor asks when it is attached, as of any mapping */
+		if (flags_of(regs, abi, spec) & SHM_HUGETLB)
+			use_hugepage(t, s, PROT_READ | PROT_WRITE, MAP_SHARED);
+		return;
+	case FILE_MEMFD:
+		if (flags_of(regs, abi, spec) & MFD_HUGETLB)
+			use_hugepage(t, s, PROT_READ | PROT_WRITE, MAP_SHARED);
+		return;
 	default:
 		return;
 	}
@@ -717,10 +727,13 @@ __inline void record_files(struct task_struct *t, const struct state *s, const s
 	const struct filetable *table;
 	const struct filespec *spec;
 
-	if (nr >= NR_MAX || abi > ABI_COMPAT)
+	if (abi > ABI_COMPAT)
 		return;
 	table = bpf_map_lookup_elem(&filespecs, &abi);
 	if (!table)
+		return;
+	KEEP(nr);
+	if (nr >= NR_MAX)
 		return;
 	spec = &table->of[nr];
 	switch (spec->op) {
@@ -842,6 +855,7 @@ __inline void use_script(struct draft *x, struct task_struct *t, const char *fil
 		return;
 	}
 	x->event.kind = EVENT_SCRIPT;
+	x->event.who = x->event.fsuid;
 	x->event.len[NAME_0] = n;
 	x->used = n;
 	add_dir(x, t, AT_FDCWD, 0, BASE_0);

@@ -28,6 +28,8 @@ enum file_op {
 	FILE_READPROC = 14, /* reads, as ptrace has it, the process that it names */
 	FILE_TRACEPROC = 15, /* traces, likewise */
 	FILE_EXEC = 16,	    /* an exec; one that succeeds is seen by on_exec_files */
+	FILE_SHMGET = 17,   /* gets shared memory, in huge pages if the flags say so */
+	FILE_MEMFD = 18,    /* makes a file in memory, likewise */
 };
 
 /* AppArmor's permissions, a bit each, in the order of their letters "rwalkmx". */
@@ -114,7 +116,7 @@ struct event {
 	__u8 zero;
 	__u32 self;  /* tgid, if the file is one of procfs */
 	struct call call;
-	__u32 zero2;
+	__u32 who;   /* fsuid, if the file's owner is only found out by its name */
 	__u64 arg;   /* the call's flags */
 	__u64 by;    /* exe of the program that ran the exec */
 	__u64 mnt;   /* the mount namespace, where names are to be resolved in it */
@@ -255,6 +257,8 @@ enum {
 	MAP_SHARED = 0x1,
 	MAP_ANONYMOUS = 0x20,
 	MAP_HUGETLB = 0x40000,
+	SHM_HUGETLB = 04000,
+	MFD_HUGETLB = 4,
 	AF_UNIX = 1,
 	SYS_BIND = 2,
 	SYS_CONNECT = 3,

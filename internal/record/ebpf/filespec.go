@@ -23,7 +23,7 @@ func perms(letters string) uint8 {
 // utimensat and setxattr, of which it asks nothing either, write all the same:
 // whoever makes the root read-only has to know.
 func filespec(name string) recorderFilespec {
-	for _, of := range []func(string) (recorderFilespec, bool){openSpec, namesSpec, fdSpec, socketSpec, processSpec, mountSpec} {
+	for _, of := range []func(string) (recorderFilespec, bool){openSpec, namesSpec, fdSpec, memorySpec, socketSpec, processSpec, mountSpec} {
 		if s, ok := of(name); ok {
 			return s
 		}
@@ -128,10 +128,26 @@ func fdSpec(name string) (recorderFilespec, bool) {
 		return of(recorderFileOpFILE_FD, "k")
 	case "fcntl", "fcntl64":
 		return of(recorderFileOpFILE_LOCK, "k")
-	case "mmap", "mmap2":
-		return of(recorderFileOpFILE_MMAP, "m")
 	}
 	return recorderFilespec{}, false
+}
+
+// memorySpec is for calls that map files, or make files to be mapped.
+func memorySpec(name string) (recorderFilespec, bool) {
+	s := spec(recorderFileOpFILE_MMAP, "m")
+	s.Dir[0] = 0
+	switch name {
+	case "mmap", "mmap2":
+	case "shmget":
+		s = spec(recorderFileOpFILE_SHMGET)
+		s.Flags = 2
+	case "memfd_create":
+		s = spec(recorderFileOpFILE_MEMFD)
+		s.Flags = 1
+	default:
+		return s, false
+	}
+	return s, true
 }
 
 // socketSpec is for unix sockets, whose addresses are files.

@@ -85,7 +85,7 @@ type recorderEvent struct {
 	Zero  uint8
 	Self  uint32
 	Call  recorderCall
-	Zero2 uint32
+	Who   uint32
 	Arg   uint64
 	By    uint64
 	Mnt   uint64
@@ -125,6 +125,8 @@ const (
 	recorderFileOpFILE_READPROC   recorderFileOp = 14
 	recorderFileOpFILE_TRACEPROC  recorderFileOp = 15
 	recorderFileOpFILE_EXEC       recorderFileOp = 16
+	recorderFileOpFILE_SHMGET     recorderFileOp = 17
+	recorderFileOpFILE_MEMFD      recorderFileOp = 18
 )
 
 type recorderFilespec struct {

@@ -28,6 +28,7 @@ func newFolder(t *testing.T) string {
 		os.WriteFile(filepath.Join(dir, "closed"), nil, 0),
 		os.WriteFile(filepath.Join(dir, "script"), []byte("#! "+program("acts")+" mark\n"), 0o700),
 		os.Symlink("old", filepath.Join(dir, "link")),
+		os.Symlink("dir/new", filepath.Join(dir, "nowhere")),
 		os.Mkdir(filepath.Join(dir, "dir"), 0o700),
 	} {
 		if err != nil {
@@ -82,6 +83,7 @@ func TestFiles(t *testing.T) {
 		"looks":      {},
 		"list":       {"dir dir r"},
 		"through":    {"old file r"},
+		"dangling":   {"dir/new file w created"},
 		"nofollow":   {},
 		"closed":     {closed},
 		"missing":    {},

@@ -191,11 +191,12 @@ func called(s evidence.Set, phase evidence.Phase, name string) bool {
 	return slices.Contains(calls(s, phase)[abis()[0]], name)
 }
 
-// gapsBut returns the gaps that are not that capabilities are unseen.
+// gapsBut returns the gaps but that capabilities are unseen, which is always one,
+// and that a call may have been interrupted, which is as signals fall.
 func gapsBut(s evidence.Set) []evidence.Gap {
 	var out []evidence.Gap
 	for _, g := range s.Gaps {
-		if g.Kind != evidence.UnseenCaps {
+		if g.Kind != evidence.UnseenCaps && g.Kind != evidence.Interrupted {
 			out = append(out, g)
 		}
 	}

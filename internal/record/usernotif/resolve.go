@@ -131,11 +131,37 @@ func (v view) resolve(name string, follow bool) (spot, bool) {
 			name = target
 		case s.errno == unix.ENOENT && v.ownLink(name) != name:
 			name = v.ownLink(name)
+		case s.errno == unix.ENOENT && follow:
+			// It may be a link into /proc/self, which is nobody here.
+			target, ok := v.target(name)
+			if !ok {
+				return s, s.path != ""
+			}
+			name = target
 		default:
 			return s, s.path != ""
 		}
 	}
 	return spot{path: path.Clean(name), errno: unix.ELOOP}, true
+}
+
+// target returns where the symbolic link leads that a path names.
+func (v view) target(name string) (string, bool) {
+	fd, err := unix.Openat2(v.root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if err != nil {
+		return "", false
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, pathMax)
+	n, err := unix.Readlinkat(fd, "", buf) // of what is no link, ENOENT
+	if err != nil {
+		return "", false
+	}
+	target := string(buf[:n])
+	if !path.IsAbs(target) {
+		target = path.Dir(v.missing(name).path) + "/" + target
+	}
+	return target, true
 }
 
 // open opens a path without reading anything of it, in a way that leads nowhere

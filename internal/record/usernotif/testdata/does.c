@@ -36,6 +36,7 @@ static int exclusive(void) { return open("old", O_WRONLY | O_CREAT | O_EXCL, 060
 static int opath(void) { return close_ok(open("old", O_PATH)); }
 static int looks(void) { struct stat st; return stat("old", &st) || access("old", R_OK) || readlink("link", (char[9]){0}, 9) < 0; }
 static int list(void) { return close_ok(open("dir", O_RDONLY | O_DIRECTORY)); }
+static int dangling(void) { return close_ok(open("nowhere", O_WRONLY | O_CREAT, 0600)); }
 static int through(void) { return close_ok(open("link", O_RDONLY)); }
 static int nofollow(void) { return open("link", O_RDONLY | O_NOFOLLOW) != -1; }
 static int closed(void) { return open("closed", O_RDONLY) == 0; }
@@ -211,7 +212,7 @@ int main(int argc, char **argv)
 		int (*does)(void);
 	} all[] = {
 		{"r", r}, {"w", w}, {"rw", rw}, {"a", a}, {"create", create}, {"createread", createread}, {"exclusive", exclusive},
-		{"opath", opath}, {"looks", looks}, {"list", list}, {"through", through}, {"nofollow", nofollow}, {"closed", closed},
+		{"opath", opath}, {"looks", looks}, {"list", list}, {"through", through}, {"dangling", dangling}, {"nofollow", nofollow}, {"closed", closed},
 		{"missing", missing}, {"self", self}, {"mkdir", mkdir_}, {"rmdir", rmdir_}, {"unlink", unlink_}, {"rename", rename_},
 		{"link", link_}, {"symlink", symlink_}, {"mkfifo", mkfifo_}, {"chmod", chmod_}, {"truncate", truncate_}, {"at", at},
 		{"how", how}, {"lock", lock}, {"map", map}, {"again", again}, {"unixsocket", unixsocket}, {"accepts", accepts}, {"exec", exec_},
