@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -72,12 +73,33 @@ func Evaluate(p policy.Policy, file []byte) (Evaluation, error) {
 			return Evaluation{}, err
 		}
 	}
-	for _, native := range natives() {
-		if err := e.onKernel(parsed, native); err != nil {
+	kernels := make([][]program, len(natives()))
+	for i, native := range natives() {
+		if kernels[i], err = e.programs(parsed, native); err != nil {
 			return Evaluation{}, err
 		}
+		e.out.Programs += len(kernels[i])
+	}
+	if err := e.compareAll(kernels); err != nil {
+		return Evaluation{}, err
 	}
 	return e.out, nil
+}
+
+// compareAll asks the programs of all kernels, each kernel's by a goroutine.
+func (e *evaluator) compareAll(kernels [][]program) error {
+	points, errs := make([]int, len(kernels)), make([]error, len(kernels))
+	var group sync.WaitGroup
+	for i, programs := range kernels {
+		group.Go(func() { points[i], errs[i] = e.onKernel(programs, natives()[i]) })
+	}
+	group.Wait()
+	for i, err := range errs {
+		if e.out.Points += points[i]; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type evaluator struct {
@@ -105,14 +127,21 @@ func (e *evaluator) skip(f *seccomp.File) error {
 	return nil
 }
 
-// onKernel evaluates the readings of f on a kernel. Most often they are one and
-// the same.
-func (e *evaluator) onKernel(f *seccomp.File, native abi.Arch) error {
+// program is a reading of the file as a filter.
+type program struct {
+	reader seccomp.Consumer
+	answer answerFunc
+}
+
+// programs are the readings of f for a kernel. Most often they are one and the
+// same.
+func (e *evaluator) programs(f *seccomp.File, native abi.Arch) ([]program, error) {
 	var seen []*specs.LinuxSeccomp
+	var out []program
 	for _, c := range seccomp.Consumers() {
 		s, err := f.Read(c, seccomp.Host{Native: native})
 		if err != nil {
-			return fmt.Errorf("read the seccomp profile as %s: %w", c, err)
+			return nil, fmt.Errorf("read the seccomp profile as %s: %w", c, err)
 		}
 		if slices.ContainsFunc(seen, func(o *specs.LinuxSeccomp) bool { return sameProfile(o, s) }) {
 			continue
@@ -120,18 +149,27 @@ func (e *evaluator) onKernel(f *seccomp.File, native abi.Arch) error {
 		seen = append(seen, s)
 		answer, err := e.compile(s, native)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		e.out.Programs++
+		out = append(out, program{c, answer})
+	}
+	return out, nil
+}
+
+// onKernel evaluates programs on a kernel, and returns how many questions that
+// were.
+func (e *evaluator) onKernel(programs []program, native abi.Arch) (points int, err error) {
+	for _, p := range programs {
 		for _, arch := range abi.Arches() {
 			if row, _ := arch.Row(); row.Native == native {
-				if err := e.compare(c, arch, answer); err != nil {
-					return err
+				n, err := e.compare(p.reader, arch, p.answer)
+				if points += n; err != nil {
+					return points, err
 				}
 			}
 		}
 	}
-	return nil
+	return points, nil
 }
 
 type answerFunc func(abi.Arch, uint32, [6]uint64) (specs.LinuxSeccompAction, uint, error)
@@ -152,26 +190,26 @@ func (e *evaluator) compile(s *specs.LinuxSeccomp, native abi.Arch) (answerFunc,
 }
 
 // compare asks for every call of an ABI.
-func (e *evaluator) compare(reader seccomp.Consumer, arch abi.Arch, answer answerFunc) error {
+func (e *evaluator) compare(reader seccomp.Consumer, arch abi.Arch, answer answerFunc) (points int, err error) {
 	for _, nr := range numbers(arch) {
 		name, _ := arch.Name(nr)
 		skipped := slices.Contains(e.out.Skipped, name)
 		for _, args := range e.cases.of(name) {
-			e.out.Points++
+			points++
 			got, errno, err := answer(arch, nr, args)
 			if err != nil {
-				return err
+				return points, err
 			}
 			want := e.judge.Answer(arch, nr, args)
 			if skipped && want != policy.Kill {
 				want = policy.ENOSYS
 			}
 			if !means(want, got, errno) {
-				return &Difference{reader, arch, nr, args, want, got, errno}
+				return points, &Difference{reader, arch, nr, args, want, got, errno}
 			}
 		}
 	}
-	return nil
+	return points, nil
 }
 
 // means reports whether an action with its number is that answer.
