@@ -29,6 +29,9 @@ func (s *scan) files(set *evidence.Set) {
 		}
 		for _, o := range a.link.Objects {
 			add(o.Path, "rm")
+			if s.said[o.File] == nil && s.opt.Relax != nil {
+				s.opt.Relax() // all strings of all objects together are most of an image
+			}
 			for _, text := range s.texts(o.File) {
 				if name, ok := s.named(text); ok {
 					add(name, "r")
