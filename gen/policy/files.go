@@ -205,8 +205,9 @@ func (d *decider) hidesFiles() string {
 	return ""
 }
 
-// addRule takes a use into the rule for its name, whose key it returns.
-func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (key string) {
+// addRule takes a use into the rule for its name, whose key it returns, and whether
+// the rule came to let what was written be read.
+func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (key string, readBack bool) {
 	name := names.of(u)
 	key = fmt.Sprintf("%q %q", name, u.Target)
 	r, old := rules[key]
@@ -214,20 +215,22 @@ func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (ke
 	if u.Kind == evidence.UnixNode && strings.Contains(perms, "w") {
 		perms += "r" // later kernels ask for both of whoever listens or connects
 	}
-	if readsBack(u) && !strings.Contains(perms+r.Perms, "r") {
+	if readBack = readsBack(u) && !strings.Contains(perms+r.Perms, "r"); readBack {
 		perms += "r"
-		d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
 	}
 	r.Owner = u.Owner && u.Basis != evidence.Declared && (r.Owner || !old)
 	r.Name, r.Perms, r.Target = name, Union(r.Perms, perms), string(u.Target)
 	r.Origin = cmp.Or(r.Origin, u.Origin)
 	rules[key] = r
-	return key
+	return key, readBack
 }
 
 // addFileRule takes a use into the rule for its name, and tells why.
 func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
-	key := addRule(rules, names, u)
+	key, readBack := addRule(rules, names, u)
+	if readBack {
+		d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
+	}
 	names.seen[key] = append(names.seen[key], string(u.Path))
 	why := "the workload used it"
 	if u.Basis == evidence.Declared {
