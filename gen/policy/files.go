@@ -205,9 +205,8 @@ func (d *decider) hidesFiles() string {
 	return ""
 }
 
-// addRule takes a use into the rule for its name, whose key it returns, and whether
-// the rule came to let what was written be read.
-func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (key string, readBack bool) {
+// addRule takes a use into the rule for its name, whose key it returns.
+func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (key string) {
 	name := names.of(u)
 	key = fmt.Sprintf("%q %q", name, u.Target)
 	r, old := rules[key]
@@ -215,22 +214,19 @@ func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (ke
 	if u.Kind == evidence.UnixNode && strings.Contains(perms, "w") {
 		perms += "r" // later kernels ask for both of whoever listens or connects
 	}
-	if readBack = readsBack(u) && !strings.Contains(perms+r.Perms, "r"); readBack {
+	if readsBack(u) {
 		perms += "r"
 	}
 	r.Owner = u.Owner && u.Basis != evidence.Declared && (r.Owner || !old)
 	r.Name, r.Perms, r.Target = name, Union(r.Perms, perms), string(u.Target)
 	r.Origin = cmp.Or(r.Origin, u.Origin)
 	rules[key] = r
-	return key, readBack
+	return key
 }
 
 // addFileRule takes a use into the rule for its name, and tells why.
 func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
-	key, readBack := addRule(rules, names, u)
-	if readBack {
-		d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
-	}
+	key := addRule(rules, names, u)
 	names.seen[key] = append(names.seen[key], string(u.Path))
 	why := "the workload used it"
 	if u.Basis == evidence.Declared {
@@ -239,6 +235,9 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 	if told := u.Path.String() + " " + why + u.Perms; !names.told[told] {
 		names.told[told] = true
 		d.decide(u.Path.String(), true, "%s: %s", why, u.Perms)
+		if readsBack(u) && !strings.Contains(u.Perms, "r") {
+			d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
+		}
 	}
 	if u.Path == hugePages {
 		d.addFileRule(rules, names, evidence.FileAccess{Path: "/", Perms: "rw", Kind: evidence.Directory, Origin: evidence.FromMount, Basis: evidence.Declared})
