@@ -214,6 +214,9 @@ func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (ke
 	if u.Kind == evidence.UnixNode && strings.Contains(perms, "w") {
 		perms += "r" // later kernels ask for both of whoever listens or connects
 	}
+	if readsBack(u) {
+		perms += "r"
+	}
 	r.Owner = u.Owner && u.Basis != evidence.Declared && (r.Owner || !old)
 	r.Name, r.Perms, r.Target = name, Union(r.Perms, perms), string(u.Target)
 	r.Origin = cmp.Or(r.Origin, u.Origin)
@@ -224,11 +227,6 @@ func addRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) (ke
 // addFileRule takes a use into the rule for its name, and tells why.
 func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidence.FileAccess) {
 	key := addRule(rules, names, u)
-	if r := rules[key]; readsBack(u) && !strings.Contains(r.Perms, "r") {
-		r.Perms = Union(r.Perms, "r")
-		rules[key] = r
-		d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
-	}
 	names.seen[key] = append(names.seen[key], string(u.Path))
 	why := "the workload used it"
 	if u.Basis == evidence.Declared {
@@ -237,6 +235,9 @@ func (d *decider) addFileRule(rules map[string]FileRule, names *namer, u evidenc
 	if told := u.Path.String() + " " + why + u.Perms; !names.told[told] {
 		names.told[told] = true
 		d.decide(u.Path.String(), true, "%s: %s", why, u.Perms)
+		if readsBack(u) && !strings.Contains(u.Perms, "r") {
+			d.decide(u.Path.String(), true, "what the workload writes it reads, at its next start if not before: r")
+		}
 	}
 	if u.Path == hugePages {
 		d.addFileRule(rules, names, evidence.FileAccess{Path: "/", Perms: "rw", Kind: evidence.Directory, Origin: evidence.FromMount, Basis: evidence.Declared})
