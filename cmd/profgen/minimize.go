@@ -204,7 +204,7 @@ func (p *prover) attempt(axes, all, set []string, user string, enforced profiled
 	without := func(name string) bool { return slices.Contains(all, name) && !slices.Contains(set, name) }
 	bounds := boundsOf(enforced.Plan.Run)
 	if without(startAsRoot) {
-		bounds.User = user
+		bounds.User, bounds.OwnVolumes = user, true
 	}
 	attempt, template := *p, *p.template
 	if without(anyNetwork) {
@@ -244,7 +244,7 @@ func advice(dir string, c verify.Certificate, user string) []string {
 				out = append(out, "leave out --"+strings.Replace(v.Name, " ", "=", 1))
 			}
 		case v.Name == startAsRoot && !v.Kept:
-			out = append(out, "run it with --user="+user+"; profgen record --user "+user+" makes a profile of that")
+			out = append(out, "run it with --user="+user+", and volumes that are that user's; profgen record --user "+user+" makes a profile of that")
 		case v.Name == anyNetwork && !v.Kept:
 			out = append(out, "run it with --network=none")
 		case v.Name == startAsRoot || v.Name == anyNetwork:

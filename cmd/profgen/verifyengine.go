@@ -45,7 +45,7 @@ func checkVerifyEngine(c *cli.Context) error {
 	case !c.IsSet("image"):
 		return usage("verify: --engine wants --image, an image that %s has", engine)
 	}
-	for _, other := range []string{"minimize", "exec-check", "platform", "runtime", "network", "publish", "user", "max-image-size"} {
+	for _, other := range []string{"minimize", "exec-check", "no-healthcheck", "platform", "runtime", "network", "publish", "user", "max-image-size"} {
 		if c.IsSet(other) {
 			return usage("verify: --%s is for an OCI runtime alone, not for --engine", other)
 		}

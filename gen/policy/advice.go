@@ -84,7 +84,10 @@ func (d *decider) writtenMounts() []string {
 			continue
 		}
 		folder := path.Dir(string(f.Path))
-		kernels := slices.ContainsFunc([]string{"/dev", "/proc", "/sys", "/etc", "/run/secrets"}, func(at string) bool { return within(folder, at) })
+		if f.Kind == evidence.Directory && f.Origin == evidence.FromMount {
+			folder = string(f.Path) // which it changed: its owner, say
+		}
+		kernels := folder == "/" || slices.ContainsFunc([]string{"/dev", "/proc", "/sys", "/etc", "/run/secrets"}, func(at string) bool { return within(folder, at) })
 		if !kernels && !slices.ContainsFunc(out, func(above string) bool { return within(folder, above) }) {
 			out = slices.DeleteFunc(out, func(below string) bool { return within(below, folder) })
 			out = append(out, folder)

@@ -26,8 +26,10 @@ func TestAdviseUser(t *testing.T) {
 		want  string // part of the advice; "" for none
 	}{
 		{"one user", append(drops, is(999)), "CAP_CHOWN CAP_SETUID serve only to give files to 999:998 and become it: started with --user=999:998, the workload needs none"},
-		{"volumes", append(drops, is(999), used("/data/base/1", "w", mounted), used("/data/x", "w", mounted), used("/proc/self/x", "w", mounted), used("/data/base/2/y", "rw", mounted)),
+		{"volumes", append(drops, is(999), used("/data/base/1", "w", mounted), used("/data/x", "w", mounted), used("/proc/self/x", "w", mounted), used("/data/base/2/y", "rw", mounted), used("/anon_hugepage", "rw", mounted)),
 			"--user=999:998, with what is mounted at /data owned by 999:998 beforehand, the workload"},
+		{"the volume itself", append(drops, is(999), used("/data/new/x", "w", made, func(f *evidence.FileAccess) { f.Mounted = true }), used("/data/new", "w", mounted, directory)),
+			"mounted at /data/new owned by"},
 		{"nobody looked", drops, "record it with --user UID:GID to see"},
 		{"stays root", append(drops, is(0)), "record it with --user UID:GID to see"},
 		{"several", append(drops, is(998), is(999)), "record it with --user UID:GID to see"},

@@ -14,14 +14,17 @@ import (
 // Bounds are what holds a container beside its profiles, as an engine has it by
 // flags. Zero values leave a thing as it is.
 type Bounds struct {
-	User     string // uid[:gid] instead of the image's
-	NoShm    bool   // no /dev/shm
-	Pids     uint64 // tasks at most: pids.max
-	Memory   uint64 // bytes at most: memory.max
-	Files    uint64 // file descriptors of a process at most: RLIMIT_NOFILE
-	Shm      uint64 // bytes in /dev/shm at most
-	ReadOnly bool   // the root file system cannot be written to
-	Tmpfs    []specs.Mount
+	User string // uid[:gid] instead of the image's
+	// OwnVolumes has the folders of the image's volumes be User's, as an operator has
+	// them who starts it so. What the image has in them stays whose it is.
+	OwnVolumes bool
+	NoShm      bool   // no /dev/shm
+	Pids       uint64 // tasks at most: pids.max
+	Memory     uint64 // bytes at most: memory.max
+	Files      uint64 // file descriptors of a process at most: RLIMIT_NOFILE
+	Shm        uint64 // bytes in /dev/shm at most
+	ReadOnly   bool   // the root file system cannot be written to
+	Tmpfs      []specs.Mount
 	// Volumes are folders that can be written to all the same. Each begins as the
 	// image has it, and ends with the container.
 	Volumes []string

@@ -268,6 +268,11 @@ func (c *Container) unpack(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("make root file system: %w", err)
 		}
 	}
+	if b := c.Confinement.Bounds; b != nil && b.OwnVolumes && b.User != "" {
+		if err := ownVolumes(o, c.Image.Config().Volumes, b.User); err != nil {
+			return "", err
+		}
+	}
 	return o.Target, c.guard.order(order{Overlay: &o})
 }
 

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -53,6 +54,58 @@ func volumeMounts(unpacked, root string, volumes []string) ([]specs.Mount, error
 		})
 	}
 	return out, nil
+}
+
+// ownVolumes gives the folders of an image's volumes to a user, in the upper layer
+// of an overlay that is not mounted yet. The folders above them stay as they are.
+func ownVolumes(o overlay, volumes []string, user string) error {
+	lower, err := os.OpenRoot(o.Lower)
+	if err != nil {
+		return fmt.Errorf("own volumes: %w", err)
+	}
+	defer lower.Close()
+	uid, gid, _ := strings.Cut(user, ":")
+	for _, v := range volumes {
+		name := volumeName(v)
+		if name == "." || !plainFolder(lower, name) {
+			continue
+		}
+		for i := range len(name) + 1 {
+			if i < len(name) && name[i] != '/' {
+				continue
+			}
+			if err := copyFolder(lower, o.Upper, name[:i]); err != nil {
+				return fmt.Errorf("own volume %s: %w", v, err)
+			}
+		}
+		if err := os.Lchown(filepath.Join(o.Upper, name), int(id(uid)), int(id(gid))); err != nil {
+			return fmt.Errorf("own volume %s: %w", v, err)
+		}
+	}
+	return nil
+}
+
+// copyFolder makes a folder of lower in upper too, without what is in it.
+func copyFolder(lower *os.Root, upper, name string) error {
+	info, err := lower.Lstat(name)
+	if err != nil {
+		return err
+	}
+	at := filepath.Join(upper, name)
+	switch err := os.Mkdir(at, 0o700); {
+	case errors.Is(err, fs.ErrExist):
+		return nil // on the way to another volume
+	case err != nil:
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return errors.New("its owner is not known")
+	}
+	if err := os.Lchown(at, int(st.Uid), int(st.Gid)); err != nil {
+		return err
+	}
+	return os.Chmod(at, info.Mode()&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky))
 }
 
 func volumeName(v string) string { return cmp.Or(strings.TrimPrefix(path.Clean("/"+v), "/"), ".") }

@@ -1,8 +1,11 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,5 +43,48 @@ func TestVolumes(t *testing.T) {
 	want := []string{"/elsewhere/srv/data at /srv/data", "/elsewhere/srv/new at /srv/new", "/elsewhere/up at /up"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// The folders of volumes become the user's, those above them stay whose they are,
+// and no link is followed.
+func TestOwnVolumes(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: to give files away")
+	}
+	outside, lower, upper := t.TempDir(), t.TempDir(), t.TempDir()
+	for _, step := range []error{
+		os.MkdirAll(filepath.Join(lower, "srv/data/deep"), 0o750),
+		os.Chown(filepath.Join(lower, "srv"), 5, 6),
+		os.Chmod(filepath.Join(lower, "srv/data"), 0o777|os.ModeSticky),
+		os.Symlink(outside, filepath.Join(lower, "out")),
+	} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	volumes := []string{"/srv/data", "/srv/data/deep", "/out", "/out/x", "/missing", "/"}
+	if err := ownVolumes(overlay{Lower: lower, Upper: upper}, volumes, "100:102"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err := filepath.WalkDir(upper, func(at string, d os.DirEntry, err error) error {
+		if err != nil || at == upper {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		got = append(got, fmt.Sprintf("%s %s %d:%d", strings.TrimPrefix(at, upper), info.Mode(), st.Uid, st.Gid))
+		return nil
+	})
+	want := []string{"/srv drwxr-x--- 5:6", "/srv/data dtrwxrwxrwx 100:102", "/srv/data/deep drwxr-x--- 100:102"}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if made, _ := os.ReadDir(outside); len(made) > 0 {
+		t.Errorf("made outside: %v", made)
 	}
 }

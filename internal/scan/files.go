@@ -2,11 +2,16 @@ package scan
 
 import (
 	"io/fs"
+	"maps"
 	"path"
 	"strings"
 
 	"github.com/profgen/profgen/gen/evidence"
 )
+
+// maxFiles bounds the files of one image that are told of for their names alone: a
+// profile has no room for more.
+const maxFiles = 4096
 
 // files adds the files of the image that its programs are made of, and those that
 // they name: programs, what is loaded into them, scripts, and paths in constants
@@ -45,6 +50,9 @@ func (s *scan) files(set *evidence.Set) {
 		}
 	}
 	delete(uses, "")
+	if len(uses) > maxFiles { // somebody is naming them for the sake of it
+		maps.DeleteFunc(uses, func(_, perms string) bool { return perms == "r" })
+	}
 	for name, perms := range uses {
 		set.Facts = append(set.Facts, evidence.FileAccess{
 			Path: evidence.Path("/" + name), Perms: perms, Kind: evidence.Regular, Origin: evidence.FromImage,
