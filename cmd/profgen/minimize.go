@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -277,17 +278,9 @@ func advice(dir string, c verify.Certificate, user string) []string {
 func (m minimization) print(w io.Writer, file string) error {
 	fmt.Fprintf(w, "minimal: %s\n", orNone(m.Minimal))
 	for _, v := range m.Verdicts {
-		a := m.Attempts[v.Run-1]
-		switch {
-		case v.Kept:
-			fmt.Fprintf(w, "kept %s: run %d failed without: %s\n", v.Name, v.Run, firstLine(a.Failure))
-			for _, d := range a.Denied[:min(len(a.Denied), 1)] {
-				fmt.Fprintf(w, "  first denied: %s\n", d)
-			}
-		case v.Instead != "":
-			fmt.Fprintf(w, "dropped %s for %s: run %d passed\n", v.Name, v.Instead, v.Run)
-		default:
-			fmt.Fprintf(w, "dropped %s: run %d passed without\n", v.Name, v.Run)
+		fmt.Fprintln(w, m.verdict(v))
+		if denied := m.Attempts[v.Run-1].Denied; v.Kept && len(denied) > 0 {
+			fmt.Fprintf(w, "  first denied: %s\n", denied[0])
 		}
 	}
 	fmt.Fprintf(w, "%s; %d runs, each set %d times; %s has them all\n", m.Statement, len(m.Attempts), m.Repeats, file)
@@ -300,4 +293,40 @@ func (m minimization) print(w io.Writer, file string) error {
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
+}
+
+// verdict says which run decided about a privilege.
+func (m minimization) verdict(v verify.Verdict) string {
+	switch {
+	case v.Kept:
+		return fmt.Sprintf("kept %s: run %d failed without: %s", v.Name, v.Run, firstLine(m.Attempts[v.Run-1].Failure))
+	case v.Instead != "":
+		return fmt.Sprintf("dropped %s for %s: run %d passed", v.Name, v.Instead, v.Run)
+	}
+	return fmt.Sprintf("dropped %s: run %d passed without", v.Name, v.Run)
+}
+
+// proved returns what a minimization of a profile directory found out, by privilege;
+// none if there was none.
+func proved(dir string) (map[string]string, error) {
+	name := filepath.Join(dir, certificateFile)
+	text, err := profiledir.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var m minimization
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	out := map[string]string{}
+	for _, v := range m.Verdicts {
+		if v.Run < 1 || v.Run > len(m.Attempts) {
+			return nil, fmt.Errorf("read %s: %s is decided by run %d of %d: minimize again", name, v.Name, v.Run, len(m.Attempts))
+		}
+		out[v.Name] = m.verdict(v)
+	}
+	return out, nil
 }

@@ -18,21 +18,11 @@ func tellPrices(c *cli.Context, p policy.Policy, set evidence.Set, img *image.Im
 	if !slices.ContainsFunc(p.Files.Rules, func(r policy.FileRule) bool { return r.Name.Pattern() && r.Origin != evidence.FromMount }) {
 		return nil
 	}
-	files, err := img.Files(c.Context)
+	prices, err := pricesOf(c, p, set, img)
 	if err != nil {
 		return err
 	}
-	var all []string
-	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			all = append(all, "/"+name)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("list the image's files: %w", err)
-	}
-	for _, price := range policy.Prices(p, set, all) {
+	for _, price := range prices {
 		switch n := len(price.Files); n {
 		case 0:
 		case 1:
@@ -42,4 +32,23 @@ func tellPrices(c *cli.Context, p policy.Policy, set evidence.Set, img *image.Im
 		}
 	}
 	return nil
+}
+
+// pricesOf returns what the patterns of a profile admit of an image's files.
+func pricesOf(c *cli.Context, p policy.Policy, set evidence.Set, img *image.Image) ([]policy.Price, error) {
+	files, err := img.Files(c.Context)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			all = append(all, "/"+name)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the image's files: %w", err)
+	}
+	return policy.Prices(p, set, all), nil
 }

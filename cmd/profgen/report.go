@@ -8,6 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/profgen/profgen/gen"
+	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/gen/report"
 	"github.com/profgen/profgen/internal/profiledir"
 )
@@ -21,6 +23,8 @@ func reportCommand() *cli.Command {
 			"profile is decided anew: give the options that it was generated with.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `FILE`; without it the page goes to standard output"},
+			&cli.StringFlag{Name: "image", Usage: "say what of image `REF` the patterns of the profile admit beside what was used"},
+			&cli.StringFlag{Name: "platform", Usage: "take the image for `OS/ARCH`", DefaultText: "this machine's"},
 			&cli.StringFlag{Name: "badge", Usage: "write a badge for a README to `FILE`, in SVG"},
 		}, generateFlags()...),
 		OnUsageError: onUsageError,
@@ -43,7 +47,11 @@ func reportAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := report.HTML(set, bundle)
+	beside, err := besideReport(c, dir, set, bundle)
+	if err != nil {
+		return err
+	}
+	page, err := report.HTML(set, bundle, beside)
 	if err != nil {
 		return err
 	}
@@ -65,4 +73,24 @@ func reportAction(c *cli.Context) error {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
+}
+
+// besideReport gathers what a report can tell besides: what a minimization proved,
+// and with the image, what patterns admit.
+func besideReport(c *cli.Context, dir string, set evidence.Set, bundle gen.Bundle) (beside report.Beside, err error) {
+	if beside.Proved, err = proved(dir); err != nil || !c.IsSet("image") {
+		return beside, err
+	}
+	img, err := openImage(c, c.String("image"))
+	if err != nil {
+		return beside, err
+	}
+	defer img.Close()
+	if beside.Prices, err = pricesOf(c, bundle.Policy, set, img); err != nil {
+		return beside, err
+	}
+	if beside.Prices == nil {
+		beside.Prices = []policy.Price{}
+	}
+	return beside, nil
 }

@@ -37,6 +37,10 @@ func (r *reporter) files() {
 	root.sum()
 	r.page.FilesNote = fmt.Sprintf("%d rules, %d of them patterns that stand for more than one name. All other files are refused.", len(f.Rules), patterns)
 	r.page.Tree = root.Children
+	r.page.Prices = slices.DeleteFunc(slices.Clone(r.beside.Prices), func(p policy.Price) bool { return len(p.Files) == 0 })
+	if r.beside.Prices != nil && len(r.page.Prices) == 0 {
+		r.page.FilesNote += " The patterns admit no file of the image that the workload did not use."
+	}
 }
 
 // add puts a rule under its folders; the last component of a folder's own rule is

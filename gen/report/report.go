@@ -45,6 +45,7 @@ type page struct {
 	RunWarnings    []policy.Warning
 	Privileged     []row // files that raise who runs them, and what becomes of each
 	FilesNote      string
+	Prices         []policy.Price
 	Tree           []*node
 	Paths          []path
 	Sources        []string
@@ -94,6 +95,7 @@ type capability struct {
 	Name    string
 	Allowed bool
 	Why     string
+	Proof   string
 }
 
 // path is how the code gets to a system call.
@@ -119,14 +121,24 @@ var dangerous = []string{
 // arguments or what follows them matter.
 var shown = []string{"clone", "execve", "execveat", "memfd_create", "mprotect", "setuid", "socket"}
 
+// Beside is what a report can tell besides, if somebody found it out.
+type Beside struct {
+	// Prices are what the patterns of the profile admit of the image's files; nil
+	// if nobody has looked.
+	Prices []policy.Price
+	// Proved says of privileges, by name, which run showed that one is needed, or is
+	// not.
+	Proved map[string]string
+}
+
 // HTML is the report of a profile that was made from the evidence.
-func HTML(set evidence.Set, b gen.Bundle) ([]byte, error) {
+func HTML(set evidence.Set, b gen.Bundle, beside Beside) ([]byte, error) {
 	set = set.Normalize()
 	docker, known, err := dockerDefault(b.Policy)
 	if err != nil {
 		return nil, err
 	}
-	r := reporter{set: set, policy: b.Policy, docker: docker, known: known, page: page{Title: "Profile " + b.Name}}
+	r := reporter{set: set, policy: b.Policy, beside: beside, docker: docker, known: known, page: page{Title: "Profile " + b.Name}}
 	r.about()
 	r.gaps()
 	r.calls()
@@ -152,6 +164,7 @@ func HTML(set evidence.Set, b gen.Bundle) ([]byte, error) {
 type reporter struct {
 	set    evidence.Set
 	policy policy.Policy
+	beside Beside
 	docker []string // calls that docker-default allows, sorted
 	known  []string // calls of the native ABI, sorted
 	own    map[string]bool
@@ -339,7 +352,7 @@ func (r *reporter) compare() {
 func (r *reporter) capabilities() {
 	for _, d := range r.policy.Decisions {
 		if strings.HasPrefix(d.Subject, "CAP_") {
-			r.page.Capabilities = append(r.page.Capabilities, capability{d.Subject, d.Allowed, d.Reason})
+			r.page.Capabilities = append(r.page.Capabilities, capability{d.Subject, d.Allowed, d.Reason, r.beside.Proved[d.Subject]})
 		}
 	}
 	slices.SortStableFunc(r.page.Capabilities, func(a, b capability) int {

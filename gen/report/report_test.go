@@ -13,6 +13,7 @@ import (
 
 	"github.com/profgen/profgen/gen"
 	"github.com/profgen/profgen/gen/evidence"
+	"github.com/profgen/profgen/gen/policy"
 	"github.com/profgen/profgen/gen/report"
 	"github.com/profgen/profgen/internal/abi"
 )
@@ -24,15 +25,45 @@ func page(t *testing.T, set evidence.Set) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := report.HTML(set, bundle)
+	first, err := report.HTML(set, bundle, report.Beside{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := report.HTML(set, bundle)
+	second, err := report.HTML(set, bundle, report.Beside{})
 	if err != nil || !bytes.Equal(first, second) {
 		t.Errorf("not the same bytes twice: %v", err)
 	}
 	return string(first)
+}
+
+// What a minimization and the image told besides is where the privilege and the
+// pattern are, escaped.
+func TestBeside(t *testing.T) {
+	set := evidence.Set{Facts: []evidence.Fact{
+		evidence.Syscall{Arch: abi.X8664, Nr: 92, Name: "chown", Phase: evidence.Start, Basis: evidence.Observed},
+		evidence.FileAccess{Path: "/tmp/job-1", Perms: "w", Kind: evidence.Regular, Origin: evidence.FromItself, Phase: evidence.Start, Basis: evidence.Observed},
+		evidence.Capability{Cap: "CAP_CHOWN", Arch: abi.X8664, Syscall: "chown", Granted: true, Phase: evidence.Start, Basis: evidence.Observed},
+	}}
+	bundle, err := gen.Generate(set, gen.Options{AllowIncomplete: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := report.Beside{
+		Prices: []policy.Price{{Rule: "/tmp/job-<digits> rw", Files: []string{"/tmp/job-7<b>"}}, {Rule: "/free"}},
+		Proved: map[string]string{"CAP_CHOWN": "run 3 failed without it"},
+	}
+	html, err := report.HTML(set, bundle, beside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"run 3 failed without it", "<code>/tmp/job-&lt;digits&gt; rw</code> admits 1 of", "/tmp/job-7&lt;b&gt;"} {
+		if !strings.Contains(string(html), want) {
+			t.Errorf("the report has no %q", want)
+		}
+	}
+	if strings.Contains(string(html), "/free") {
+		t.Error("a pattern that admits nothing has a price")
+	}
 }
 
 // Every golden document has a report, with everything in it that is granted.
@@ -58,7 +89,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				continue // the document is about the error
 			}
-			html, err := report.HTML(set, bundle)
+			html, err := report.HTML(set, bundle, report.Beside{})
 			if err != nil {
 				t.Fatal(err)
 			}
