@@ -203,6 +203,7 @@ func tracedCalls(lines []string, arch abi.Arch) []string {
 
 var (
 	straceOpened = regexp.MustCompile(`^\d+ .*\b(?:open|openat|openat2|creat)(?:\(| resumed).* = \d+<(/[^>]*)>(?:\(deleted\))?$`)
+	straceHuge   = regexp.MustCompile(`\bmmap\([^,]+, [^,]+, \w+, 0x[4-7c-f]\w{4}, `) // MAP_HUGETLB is 0x40000
 	ownFolder    = regexp.MustCompile(`^/proc/[0-9]+(/|$)`)
 )
 
@@ -225,7 +226,7 @@ func compareFiles(t *testing.T, set evidence.Set, lines []string) {
 		}
 		recorded[string(f.Path)] = true
 		base := filepath.Base(string(f.Path))
-		named := opened[string(f.Path)] || strings.Contains(log, base+`"`) || strings.Contains(log, base+">")
+		named := f.Path == "/anon_hugepage" && straceHuge.MatchString(log) || opened[string(f.Path)] || strings.Contains(log, base+`"`) || strings.Contains(log, base+">")
 		if !named && !strings.ContainsAny(f.Perms, "xm") {
 			t.Errorf("recorded: %s %s; strace saw nothing of the kind", f.Perms, f.Path)
 		}
