@@ -24,6 +24,7 @@ test: ## build the test images and run every test (TESTFLAGS='-run Foo -v')
 	scripts/install-missing test engines
 	scripts/apparmor-corpus .cache/apparmor
 	scripts/apparmor-parser .cache/apparmor-parser
+	scripts/newer-debian .cache/podman podman
 	scripts/arm64-programs .cache/arm64
 	testdata/images/build.sh $(IMAGES) $(patsubst testdata/images/recipes/%.sh,%,$(wildcard testdata/images/recipes/*.sh))
 	go test -count=1 -timeout 50m $(TESTFLAGS) ./...

@@ -1,6 +1,7 @@
 package formats_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -156,6 +157,43 @@ func TestQuadletKeys(t *testing.T) {
 				t.Errorf("%s: line %q", name, line)
 			case section == "[Container]" && quadletKeys[key] == "":
 				t.Errorf("%s: Quadlet has no %s", name, key)
+			}
+		}
+	}
+}
+
+// quadletPath is the Quadlet of a Podman that has it: Debian 12's does not yet.
+const quadletPath = "../../.cache/podman/usr/libexec/podman/quadlet"
+
+// Quadlet makes a service of every unit, whose command says what the unit said.
+func TestQuadlet(t *testing.T) {
+	if _, err := os.Stat(quadletPath); err != nil {
+		t.Fatalf("%v: scripts/newer-debian .cache/podman podman fetches it", err)
+	}
+	for name, ar := range documents(t) {
+		unit := render(t, "quadlet", inputOf(t, ar), formats.Options{}).Text
+		unit = bytes.Replace(unit, []byte("# Image= is left to you."), []byte("Image=localhost/app"), 1)
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "app.container"), unit, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(quadletPath, "-dryrun")
+		cmd.Env = append(os.Environ(), "QUADLET_UNIT_DIRS="+dir)
+		var complaints strings.Builder
+		cmd.Stderr = &complaints
+		service, err := cmd.Output()
+		_, command, ok := strings.Cut(string(service), "\nExecStart=")
+		command, _, _ = strings.Cut(command, "\n")
+		if err != nil || !ok {
+			t.Errorf("%s: %v: %s\n%s", name, err, complaints.String(), unit)
+			continue
+		}
+		for line := range strings.Lines(string(unit)) {
+			key, value, assigns := strings.Cut(strings.TrimSpace(line), "=")
+			said := !assigns || quadletKeys[key] == "" || strings.Contains(command, value) ||
+				value == "true" || strings.Contains(command, strings.ToLower(value)) // capabilities
+			if !said {
+				t.Errorf("%s: %s=%s is not in the command\n%s", name, key, value, command)
 			}
 		}
 	}
