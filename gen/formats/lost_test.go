@@ -127,7 +127,7 @@ func TestWarnings(t *testing.T) {
 	in := inputOf(t, documents(t)["server.txtar"])
 	in.Plan.Image = policy.Image{}
 	for format, codes := range map[string][]string{
-		"compose": {"compose-adds"}, "quadlet": {"image-missing"}, "labels": {"labels-trust"}, "lxc": {"lxc-seccomp"}, "landlock": {"landlock-files", "landlock-network"},
+		"compose": {"compose-adds"}, "quadlet": {"image-missing"}, "labels": {"labels-trust", "labels-start"}, "lxc": {"lxc-seccomp"}, "landlock": {"landlock-files", "landlock-network"},
 		"spo-seccomp": {"spo-default-errno", "profile-only"}, "spo-apparmor": {"spo-apparmor-abstract", "spo-apparmor-files", "profile-only"},
 		"systemd": {"systemd-arguments", "systemd-errno"}, "lxc-seccomp": {"profile-only", "lxc-abis", "lxc-own-calls"},
 	} {

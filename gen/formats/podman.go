@@ -130,6 +130,7 @@ func renderLabels(d *document) error {
 		return err
 	}
 	d.line("LABEL io.containers.seccomp.profile=%s", dockerfileWord(strings.TrimSpace(compact.String())))
+	d.warn("labels-start", "start it with podman run --seccomp-policy=image --security-opt=no-new-privileges: without the second the runtime loads the filter before it gives up capabilities, and fails")
 	d.warn("labels-trust", "whoever makes an image writes its labels: they narrow what a container gets, and protect from nobody who can make images")
 	return nil
 }
