@@ -148,10 +148,13 @@ func (p *prover) close() {
 
 // has reports whether the container finds a file of that name when it starts.
 func (p *prover) has(path evidence.Path) bool {
-	if p.root != nil {
+	switch {
+	case p.root != nil:
 		return p.root.Has(string(path))
+	case p.template != nil:
+		return sandbox.BundleHas(p.template.Bundle, string(path))
 	}
-	return sandbox.BundleHas(p.template.Bundle, string(path))
+	return false // an engine's image, whose files nobody has listed
 }
 
 // prove runs the workload under the files as they are.
