@@ -205,6 +205,9 @@ func (r *auditReader) takeCall(arch abi.Arch, nr uint32, phase evidence.Phase, c
 	}
 	r.sockets = r.sockets || name == "socket" || name == "socketpair" || name == "socketcall"
 	r.call(arch, nr, phase, basis)
+	if r.live != nil {
+		r.live.made(name, phase)
+	}
 }
 
 // archOf is the ABI of an AUDIT_ARCH_ value and a number.

@@ -114,9 +114,6 @@ func (r *Recorder) drain() {
 			continue
 		}
 		r.reader.seccompRecord(f)
-		if r.atAccept && f["comm"] != "" && r.accepts(f) {
-			r.phase, r.atAccept = evidence.Serve, false
-		}
 	}
 }
 
@@ -176,16 +173,11 @@ func parentOf(pid int) (int, error) {
 	return strconv.Atoi(fields[1])
 }
 
-// accepts reports whether the workload itself asks for a connection.
-func (r *Recorder) accepts(f fields) bool {
-	audit, err := strconv.ParseUint(f["arch"], 16, 32)
-	nr, err2 := strconv.ParseUint(f["syscall"], 10, 32)
-	arch, ok := archOf(uint32(audit), uint32(nr))
-	if err != nil || err2 != nil || !ok || phaseOf(f["comm"]) == evidence.Runtime {
-		return false
+// made notes a call, which may be what the next phase begins at.
+func (r *Recorder) made(name string, phase evidence.Phase) {
+	if r.atAccept && phase != evidence.Runtime && (name == "accept" || name == "accept4") {
+		r.phase, r.atAccept = evidence.Serve, false
 	}
-	name, _ := arch.Name(uint32(nr))
-	return name == "accept" || name == "accept4"
 }
 
 // Snapshot implements [record.Recorder].
